@@ -1,0 +1,60 @@
+"""What a codec is.
+
+A codec turns one weight tensor into named byte sections and back. It is a frozen dataclass of knobs,
+so that equality, repr and JSON come for free, and it obeys these rules:
+
+1. `id` names a byte layout for ever. A changed layout is a new id; retired ids stay listed.
+2. `bits(shape)` is an upper bound on `encode(...).bits` for any weights of that shape, known before encoding.
+3. `encode` is a function of its arguments alone: same weights, importance and knobs give the same bytes
+   on any machine and thread count (no BLAS, no NumPy reductions in float, no transcendental functions in
+   what decides a stored byte; use the kernels).
+4. `decode` needs the sections and the shape, nothing else; it is bit-identical everywhere, and it
+   validates what it reads before any kernel touches it (a bad section is a SubbitError, kind "section").
+5. Decoded values are float32 computed with integers, one multiply and one rounding, then rounded once to
+   the type of `out`. With `out` given nothing of the tensor's size is allocated.
+6. Codecs work on the matrix view (`records.matrix_shape`): any shape of at least two dimensions, any width.
+   Weights are finite and floating; `tensors.py` sends everything else to `dense`.
+7. `importance`, where given, broadcasts to the matrix: non-negative weights on squared errors. It enters
+   encoding only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+
+from subbit.records import Encoded, Shape
+
+__all__ = ["Codec", "knobs_of"]
+
+
+@runtime_checkable
+class Codec(Protocol):
+    """One way of writing a tensor down; see the module's text for the contract."""
+
+    id: ClassVar[str]
+
+    def bits(self, shape: Shape) -> int:
+        """An upper bound on the stored bits of a tensor of this shape."""
+        ...
+
+    def encode(self, weight: np.ndarray, importance: np.ndarray | None = None) -> Encoded:
+        """Turn a floating, finite tensor into sections."""
+        ...
+
+    def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Rebuild the tensor, into `out` (same shape, C-contiguous, f32/f16/bf16/f64) or a new array of its own dtype."""
+        ...
+
+
+def knobs_of(codec: Any) -> dict[str, Any]:
+    """The knobs as plain JSON values; parts (signs, magnitudes) become `{"kind": …, knobs…}`."""
+    out: dict[str, Any] = {}
+    for field in fields(codec):
+        value = getattr(codec, field.name)
+        if hasattr(value, "kind") and hasattr(value, "__dataclass_fields__"):
+            value = {"kind": value.kind, **knobs_of(value)}
+        out[field.name] = value
+    return out

@@ -1,0 +1,84 @@
+"""Decode a matrix block of rows by block of rows, in parallel, into any floating output.
+
+A codec supplies `fill(start, stop, block)`, which writes rows start … stop as float32 into `block`. Where
+the output is float32 the block is the output itself; else it is a scratch of one block per thread
+that is rounded once into place.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from subbit.errors import SubbitError
+from subbit.records import Encoded, matrix_shape
+from subbit_formats.dtypes import numpy_dtype
+
+__all__ = ["BLOCK_WEIGHTS", "decode_matrix", "output_for", "parallel", "thread_count"]
+
+BLOCK_WEIGHTS = 1 << 18
+"""Weights in a unit of work: 1 MiB of float32, which stays in cache between the steps of a decoder."""
+
+
+def thread_count() -> int:
+    """Threads to use: SUBBIT_THREADS, else the processors this process may run on."""
+    chosen = os.environ.get("SUBBIT_THREADS", "")
+    if chosen.isdigit() and int(chosen) > 0:
+        return int(chosen)
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def parallel(task: Callable[[int], None], count: int) -> None:
+    """Run `task(0) … task(count - 1)`, on several threads where that can pay; the first error is raised."""
+    workers = min(thread_count(), count)
+    if workers <= 1:
+        for index in range(count):
+            task(index)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        for _ in pool.map(task, range(count)):
+            pass
+
+
+def output_for(encoded: Encoded, out: np.ndarray | None) -> np.ndarray:
+    """A new array of the tensor's own shape and dtype, or `out` after checking that it fits."""
+    if out is None:
+        return np.empty(encoded.shape, numpy_dtype(encoded.dtype))
+    if out.shape != tuple(encoded.shape):
+        raise SubbitError(f"out has shape {out.shape}, the tensor {tuple(encoded.shape)}", kind="out")
+    if not out.flags.c_contiguous or not out.flags.writeable:
+        raise SubbitError("out must be C-contiguous and writeable", kind="out")
+    return out
+
+
+def decode_matrix(
+    encoded: Encoded,
+    out: np.ndarray | None,
+    fill: Callable[[int, int, np.ndarray], None],
+    block_rows: int | None = None,
+) -> np.ndarray:
+    """Fill the whole tensor through `fill`, block by block; returns `out` or the new array."""
+    target = output_for(encoded, out)
+    rows, cols = matrix_shape(tuple(encoded.shape))
+    if rows * cols == 0:
+        return target
+    matrix = target.reshape(rows, cols)
+    step = block_rows or max(1, BLOCK_WEIGHTS // cols)
+
+    def task(index: int) -> None:
+        start, stop = index * step, min((index + 1) * step, rows)
+        if matrix.dtype == np.float32:
+            fill(start, stop, matrix[start:stop])
+        else:
+            scratch = np.empty((stop - start, cols), np.float32)
+            fill(start, stop, scratch)
+            with np.errstate(over="ignore"):
+                matrix[start:stop] = scratch
+    parallel(task, -(-rows // step))
+    return target

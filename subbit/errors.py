@@ -1,0 +1,5 @@
+"""The errors that users of the library see: one root, so that one `except` catches all."""
+
+from subbit_formats.errors import SubbitError, UsageError
+
+__all__ = ["SubbitError", "UsageError"]

@@ -1,0 +1,1 @@
+"""The Numba kernels; nothing outside this folder imports numba."""
