@@ -1,0 +1,54 @@
+"""subbit stores neural-network weights in less than one bit each, and reads them back fast.
+
+>>> import subbit
+>>> report = subbit.compress("model.safetensors", "model.sbit", bits=0.8)
+>>> weights = subbit.load("model.sbit", dtype="bfloat16")
+>>> with subbit.open("model.sbit") as file:
+...     file["layers.0.q.weight"].bits_per_weight
+
+Names are loaded when first used: importing subbit imports neither torch nor numba.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from subbit.version import __version__
+
+if TYPE_CHECKING:
+    from subbit.codecs import Codec, DeadZone, Dense, LowBit, Scales, Signed, Uniform, Vector
+    from subbit.errors import SubbitError, UsageError
+    from subbit.model import File, Report, Tensor, compress, decompress, load, plan, verify
+    from subbit.model import open_file as open
+    from subbit.planning import Plan
+    from subbit.records import Encoded
+    from subbit.signs import Angle, Fitted, Hadamard, Hashed, LowRank, Stored
+    from subbit.tensors import decode, encode
+
+_HOMES = {
+    "subbit.codecs": ["Codec", "DeadZone", "Dense", "LowBit", "Scales", "Signed", "Uniform", "Vector"],
+    "subbit.errors": ["SubbitError", "UsageError"],
+    "subbit.model": ["File", "Report", "Tensor", "compress", "decompress", "load", "plan", "verify"],
+    "subbit.planning": ["Plan"],
+    "subbit.records": ["Encoded"],
+    "subbit.signs": ["Angle", "Fitted", "Hadamard", "Hashed", "LowRank", "Stored"],
+    "subbit.tensors": ["decode", "encode"],
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | {"open": "subbit.model"}
+
+__all__ = [
+    "Angle", "Codec", "DeadZone", "Dense", "Encoded", "File", "Fitted", "Hadamard", "Hashed", "LowBit", "LowRank", "Plan",
+    "Report", "Scales", "Signed", "Stored", "SubbitError", "Tensor", "Uniform", "UsageError", "Vector", "__version__",
+    "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module 'subbit' has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), "open_file" if name == "open" else name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -50,8 +50,8 @@ def matrix_shape(shape: Shape) -> tuple[int, int]:
     """View a tensor as the matrix (rows, columns) that codecs and sign templates work on.
 
     The dimensions are split at the place that makes the matrix most nearly square (the first such
-    place on a tie): a linear stays as it is, a convolution (O, I, kh, kw) becomes O × I·kh·kw, a
-    stack of experts (E, O, I) becomes E·O × I. 1-D tensors are one row, 0-d tensors one weight.
+    place on a tie): a linear stays as it is, a convolution (64, 64, 3, 3) becomes 64 × 576, experts
+    (8, 512, 1024) become 4096 × 1024. 1-D tensors are one row, 0-d tensors one weight.
     """
     if len(shape) == 2:
         return shape[0], shape[1]

@@ -1,0 +1,1 @@
+"""Bits as such: packing them, counting them, what they are worth."""

@@ -17,10 +17,15 @@ from subbit.errors import SubbitError
 from subbit.records import Encoded, matrix_shape
 from subbit_formats.dtypes import numpy_dtype
 
-__all__ = ["BLOCK_WEIGHTS", "decode_matrix", "output_for", "parallel", "thread_count"]
+__all__ = ["BLOCK_WEIGHTS", "decode_matrix", "output_for", "parallel", "rows_per_block", "thread_count"]
 
 BLOCK_WEIGHTS = 1 << 18
 """Weights in a unit of work: 1 MiB of float32, which stays in cache between the steps of a decoder."""
+
+
+def rows_per_block(cols: int) -> int:
+    """Rows of a matrix that make one unit of work."""
+    return max(1, BLOCK_WEIGHTS // max(cols, 1))
 
 
 def thread_count() -> int:
@@ -69,7 +74,7 @@ def decode_matrix(
     if rows * cols == 0:
         return target
     matrix = target.reshape(rows, cols)
-    step = block_rows or max(1, BLOCK_WEIGHTS // cols)
+    step = block_rows or rows_per_block(cols)
 
     def task(index: int) -> None:
         start, stop = index * step, min((index + 1) * step, rows)
@@ -80,5 +85,6 @@ def decode_matrix(
             fill(start, stop, scratch)
             with np.errstate(over="ignore"):
                 matrix[start:stop] = scratch
+
     parallel(task, -(-rows // step))
     return target

@@ -1,0 +1,1 @@
+"""Symbols to bytes and back, without loss: what occurs how often (the model) and the coder are two things."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from subbit.kernels.compiled.jit import jit
 
-__all__ = ["mix", "words"]
+__all__ = ["words"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 

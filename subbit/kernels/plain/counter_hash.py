@@ -18,7 +18,8 @@ def words(seed: int, stream: int, start: int, count: int) -> np.ndarray:
     """The `count` uint64 words of (seed, stream) from counter `start` on."""
     key = _mix(np.array([(seed + 0x9E3779B97F4A7C15 * (stream + 1)) & 0xFFFFFFFFFFFFFFFF], np.uint64))
     counters = np.arange(start + 1, start + count + 1, dtype=np.uint64)
-    return _mix(key + _GOLDEN * counters)
+    out: np.ndarray = _mix(key + _GOLDEN * counters)
+    return out
 
 
 def _mix(x: np.ndarray) -> np.ndarray:

@@ -1,0 +1,164 @@
+"""Write a checkpoint as shards of bounded size; a checkpoint that fits into one becomes one plain file."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from subbit_formats.errors import SubbitError, UsageError
+from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
+from subbit_formats.sbit.header import DIGEST_BYTES, HEADER_BYTES, Header
+from subbit_formats.sbit.index import encode
+from subbit_formats.sbit.limits import LARGE_ALIGNMENT
+from subbit_formats.sbit.rules import broken
+from subbit_formats.sbit.shards import INDEX_SUFFIX, SHARD_VERSION, ShardFile, ShardIndex, ShardMetadata
+from subbit_formats.sbit.writer import Writer
+
+__all__ = ["ShardedWriter"]
+
+_MARGIN = 256
+"""Bounds an index entry less its names and knobs, and the index less its entries and metadata."""
+
+
+class ShardedWriter:
+    """Shards being written, with the interface of :class:`Writer`.
+
+    A new shard starts where the next tensor would take the file over `shard_bytes` (one tensor is
+    never split; the extras, all in the first shard, are not counted). All shards take their names
+    at the end and the index comes last, so that a set is whole or has no index that fits it.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        shard_bytes: int,
+        metadata: Mapping[str, str] | None = None,
+        *,
+        force: bool = False,
+    ) -> None:
+        self.path = Path(path)
+        if shard_bytes <= 0:
+            hint = "give it in bytes, as 4000000000"
+            raise UsageError("shards need a positive size", kind="shard-bytes", hint=hint)
+        if self.path.suffix != ".sbit":
+            raise UsageError("shards need a name in .sbit", kind="name", path=path, hint="add .sbit")
+        self._limit, self._metadata, self._force = shard_bytes, dict(metadata or {}), force
+        self._old = _existing(self.path)
+        for old in self._old:
+            refuse_existing(old, force=force)
+        self._shards = [Writer(self.path, self._metadata, force=force)]
+        self._used = self._empty = HEADER_BYTES + _MARGIN + len(encode(self._metadata))
+        self._shard_of: dict[str, int] = {}
+        self._last = ""
+
+    def add(
+        self,
+        name: str,
+        *,
+        shape: Sequence[int],
+        dtype: str,
+        codec: str,
+        knobs: Mapping[str, Any],
+        sections: Mapping[str, Any],
+        covered: bool = True,
+    ) -> None:
+        """Append one tensor, to a new shard where the current one is full."""
+        if name <= self._last:
+            raise broken("tensor-order", f"comes after {self._last!r}", tensor=name)
+        if name in self._shard_of:
+            raise broken("alias-name", "an alias has the name of this tensor", tensor=name)
+        sizes = [memoryview(section).nbytes for section in sections.values()]
+        entry = len(encode((name, codec, knobs, list(shape), list(sections), sizes))) + _MARGIN
+        cost = entry + sum(size + LARGE_ALIGNMENT + DIGEST_BYTES for size in sizes)
+        if self._used + cost > self._limit and self._used > self._empty:
+            self._shards.append(Writer(self.path, self._metadata, force=self._force))
+            self._used = self._empty
+        self._shards[-1].add(
+            name, shape=shape, dtype=dtype, codec=codec, knobs=knobs, sections=sections, covered=covered
+        )
+        self._used += cost
+        self._last = name
+        self._shard_of[name] = len(self._shards) - 1
+
+    def alias(self, name: str, target: str) -> None:
+        """Say that the tensor `target`, added before, has another name as well (tied weights)."""
+        if target not in self._shard_of:
+            raise broken("alias-target", f"stands for {target!r}, which was not added before it", tensor=name)
+        if name in self._shard_of:
+            raise broken("alias-name", "an alias has the name of a tensor or of another alias", tensor=name)
+        self._shard_of[name] = self._shard_of[target]
+        self._shards[self._shard_of[target]].alias(name, target)
+
+    def extra(self, name: str, data: Any, *, required: bool = False, compress: bool = True) -> None:
+        """Keep a file-level section in the first shard."""
+        self._shards[0].extra(name, data, required=required, compress=compress)
+
+    def discard(self) -> None:
+        """Remove what was written; does nothing once the set is published."""
+        for shard in self._shards:
+            shard.discard()
+
+    def __enter__(self) -> ShardedWriter:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._publish()
+        except SubbitError as refused:
+            refused.at(path=self.path)
+            raise
+        finally:
+            self.discard()
+
+    def _publish(self) -> None:
+        headers = [shard.finish() for shard in self._shards]
+        count = len(headers)
+        stem = self.path.stem
+        names = [f"{stem}-{number:05}-of-{count:05}.sbit" for number in range(1, count + 1)]
+        paths = [self.path] if count == 1 else [self.path.with_name(name) for name in names]
+        done: list[Path] = []
+        try:
+            for shard, path in zip(self._shards, paths, strict=True):
+                shard.publish(path)
+                done.append(path)
+            if count > 1:
+                done.append(self._publish_index(names, headers))
+        except BaseException:
+            for path in done:
+                path.unlink(missing_ok=True)
+            raise
+        for old in set(self._old) - set(done):
+            old.unlink(missing_ok=True)
+
+    def _publish_index(self, names: list[str], headers: list[Header]) -> Path:
+        sizes = [header.file_size for header in headers]
+        files = {
+            name: ShardFile(size=header.file_size, xxh3=header.body_hash.hex())
+            for name, header in zip(names, headers, strict=True)
+        }
+        metadata = ShardMetadata(format="sbit", total_size=sum(sizes), version=SHARD_VERSION)
+        weight_map = {name: names[number] for name, number in self._shard_of.items()}
+        path = self.path.with_name(self.path.name + INDEX_SUFFIX)
+        file = AtomicFile(path, force=self._force)
+        try:
+            file.write(encode(ShardIndex(files, metadata, weight_map)))
+            file.sync()
+            file.publish()
+        finally:
+            file.discard()
+        return path
+
+
+def _existing(path: Path) -> list[Path]:
+    """The files of an earlier output of the same name, whole or in shards."""
+    shard = re.compile(re.escape(path.stem) + r"-\d{5}-of-\d{5}\.sbit")
+    plain = {path.name, path.name + INDEX_SUFFIX}
+    try:
+        names = sorted(entry.name for entry in path.parent.iterdir())
+    except OSError:  # the writer of the first shard says what is wrong with the folder
+        return []
+    return [path.with_name(name) for name in names if name in plain or shard.fullmatch(name)]

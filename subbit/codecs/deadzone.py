@@ -1,0 +1,56 @@
+"""`deadzone`: scalar quantization with a dead zone and an entropy coder, signs and magnitudes together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from subbit.codecs.base import knobs_of
+from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.scalar import layout
+from subbit.codecs.scalar.coding import budget_bits, check_knobs, encode_scalar
+from subbit.records import Encoded, Shape, matrix_shape
+from subbit_formats.dtypes import dtype_name
+
+__all__ = ["DeadZone"]
+
+
+@dataclass(frozen=True)
+class DeadZone:
+    """Round weights to a grid, mostly to zero, and entropy-code what is left: the honest baseline.
+
+    One step for the whole tensor (`group=0`), or one for every `group` columns of a row (equal relative
+    error; any number ≥ the columns means one a row). Levels are chosen by error and rate together, each level is
+    rebuilt at its centre, and statistics are kept per class of row × column density.
+
+    Costs at most `rate` bits a weight, side information included: the step is searched to spend them. Raises
+    :class:`SubbitError` for knobs out of range. Source: Sullivan, "Efficient scalar quantization of exponential and
+    Laplacian random variables" (1996); entropy coder: Duda, arXiv 1311.2540.
+    """
+
+    rate: float = 0.8
+    group: int = 0
+    id: ClassVar[str] = "deadzone"
+
+    def __post_init__(self) -> None:
+        """Refuse knobs that mean nothing."""
+        check_knobs(self.rate, self.group)
+
+    def bits(self, shape: Shape) -> int:
+        """The budget, or the few bytes that even zeros need."""
+        return budget_bits(self.rate, *matrix_shape(shape))
+
+    def encode(self, weight: np.ndarray, importance: np.ndarray | None = None) -> Encoded:
+        """Quantize to the budget; `importance` gives each row the step that its mean importance asks for."""
+        rows, cols = matrix_shape(weight.shape)
+        matrix = np.ascontiguousarray(weight.reshape(rows, cols), dtype=np.float32)
+        found = encode_scalar(matrix, self.rate, self.group, importance, signed=True)
+        return Encoded(self.id, knobs_of(self), weight.shape, dtype_name(weight.dtype), found)
+
+    def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Rebuild: symbol → level → centre × step."""
+        rows, cols = matrix_shape(tuple(encoded.shape))
+        fill, block = layout.decoder(encoded.sections, rows, cols, signed=True)
+        return decode_matrix(encoded, out, fill, block)

@@ -1,0 +1,1 @@
+"""How |W| is written down when signs are coded apart; one file a coder."""

@@ -1,0 +1,6 @@
+"""The engine that `deadzone` (signed weights) and `lowbit` (magnitudes) share.
+
+Scalar quantization with one distortion level, levels chosen by rate and error together, entropy-coded in
+contexts of row × column density. `density` finds the contexts, `search` the step that meets a budget,
+`layout` turns the result into sections and back.
+"""

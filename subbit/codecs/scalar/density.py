@@ -1,0 +1,116 @@
+"""How large the weights of a row and of a column are, on a logarithmic grid that every machine agrees on.
+
+Weights of one step size but of different spread have different statistics; their context is the sum of a
+row code and a column code. Cost: an entropy-coded small integer a row and a column.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from subbit.codecs.blocks import parallel
+from subbit.kernels import kernel
+
+__all__ = ["MAX_CONTEXTS", "Density", "densities", "quarter_octaves"]
+
+MAX_CONTEXTS = 16
+_CHUNKS = 64
+_ROUNDS = 2
+_FLOOR = -4000  # code of an all-zero row or column: below every float32
+# 2^(1/8), 2^(3/8) … halved: where a mantissa in [.5, 1) rounds to the next quarter octave
+_EDGES = np.array([0.5452538663326288, 0.6484197773255048, 0.7711054127039704, 0.9170040432046712])
+
+
+@dataclass(frozen=True)
+class Density:
+    """Row and column codes (sum of two = twice the context index), and how many contexts from which base."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    base: int
+    contexts: int
+
+    @classmethod
+    def none(cls, rows: int, cols: int) -> Density:
+        """One context for all."""
+        return cls(np.zeros(rows, np.int32), np.zeros(cols, np.int32), 0, 1)
+
+    @classmethod
+    def of(cls, row_codes: np.ndarray, column_codes: np.ndarray) -> Density:
+        """Codes shifted to start at 0; the densest weights decide which 16 contexts are told apart."""
+        rows = (row_codes - row_codes.min()).astype(np.int32)
+        columns = (column_codes - column_codes.min()).astype(np.int32)
+        top = int(rows.max() + columns.max()) >> 1
+        base = max(0, top - MAX_CONTEXTS + 1)
+        return cls(rows, columns, base, top - base + 1)
+
+    def coarser(self) -> Density:
+        """Codes of half the resolution: octaves instead of half octaves."""
+        return Density.of((self.rows + 1) >> 1, (self.columns + 1) >> 1)
+
+    def take(self, rows: np.ndarray) -> Density:
+        """The same contexts for a selection of rows."""
+        return Density(self.rows[rows], self.columns, self.base, self.contexts)
+
+
+def densities(matrix: np.ndarray) -> Density:
+    """Alternate mean magnitudes of rows and columns, each relative to the other, as quarter octaves."""
+    row_scale, column_scale = np.ones(matrix.shape[0]), np.ones(matrix.shape[1])
+    for _ in range(_ROUNDS):
+        row_scale = row_means(matrix, _inverse(column_scale))
+        column_scale = _column_means(matrix, _inverse(row_scale))
+    return Density.of(_clipped(quarter_octaves(row_scale)), _clipped(quarter_octaves(column_scale)))
+
+
+def quarter_octaves(values: np.ndarray) -> np.ndarray:
+    """4·log2 of positive float64 values, rounded to integers with comparisons alone; zeros give a floor."""
+    mantissa, exponent = np.frexp(values)
+    codes = 4 * (exponent.astype(np.int64) - 1) + np.searchsorted(_EDGES, mantissa, side="right")
+    return np.where(values > 0, codes, _FLOOR)
+
+
+def row_means(matrix: np.ndarray, column_weights: np.ndarray) -> np.ndarray:
+    """Mean of |matrix| along each row, weighted by column."""
+    out = np.empty(matrix.shape[0])
+    kernels = kernel("scalar")
+
+    def task(chunk: int) -> None:
+        part = _chunk(matrix.shape[0], chunk)
+        kernels.row_means(matrix[part], column_weights, out[part])
+
+    parallel(task, _CHUNKS)
+    return out
+
+
+def _column_means(matrix: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
+    partial = np.zeros((_CHUNKS, matrix.shape[1]))
+    kernels = kernel("scalar")
+
+    def task(chunk: int) -> None:
+        part = _chunk(matrix.shape[0], chunk)
+        kernels.column_sums(matrix[part], row_weights[part], partial[chunk])
+
+    parallel(task, _CHUNKS)
+    total = np.zeros(matrix.shape[1])
+    for chunk in range(_CHUNKS):
+        total += partial[chunk]
+    return total / matrix.shape[0]
+
+
+def _chunk(rows: int, index: int) -> slice:
+    """A fixed division into chunks, so that sums do not depend on the number of threads."""
+    size = math.ceil(rows / _CHUNKS)
+    return slice(min(index * size, rows), min((index + 1) * size, rows))
+
+
+def _inverse(values: np.ndarray) -> np.ndarray:
+    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+
+
+def _clipped(codes: np.ndarray) -> np.ndarray:
+    """Bring dead rows (and rows 16 octaves below the densest) to one lowest code, so that codes stay small."""
+    top = int(codes.max())
+    return np.maximum(codes, top - 64)

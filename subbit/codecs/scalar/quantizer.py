@@ -1,0 +1,155 @@
+"""One pass over a matrix at a given step: levels, their statistics, and what they would cost.
+
+The tables (a cost and a centre for every context and level) and the statistics feed each other; a
+few passes settle them. The rate term is fixed at λ = 5/32 of a squared step per bit, where the curves of error
+against bits of all tried sources lie lowest.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from subbit.bits.costs import bit_costs
+from subbit.codecs.blocks import parallel
+from subbit.codecs.scalar.density import Density
+from subbit.coders.frequencies import Frequencies
+from subbit.kernels import kernel
+
+__all__ = ["CENTERED", "LEVELS", "Pass", "Steps", "Tables", "run"]
+
+LEVELS = 64  # magnitudes beyond the last level are written one by one
+CENTERED = 4  # levels whose centre is stored
+OFFSET_ZERO = 256
+LAMBDA = np.float32(5 / 32)
+_CHUNKS = 64
+_UNSEEN_BITS = np.float32(16.0)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Step of every row and group of `group` columns, as a power of 2^(1/4) relative to the tensor's step."""
+
+    relative: np.ndarray  # float32 (rows, groups)
+    group: int
+
+    def take(self, rows: np.ndarray) -> Steps:
+        """The same steps for a selection of rows."""
+        return Steps(self.relative[rows], self.group)
+
+
+@dataclass(frozen=True)
+class Tables:
+    """Per context and level: cost in squared steps (with the sign's bit), and centre in steps."""
+
+    costs: np.ndarray  # float32 (contexts, LEVELS)
+    offsets: np.ndarray  # int16 (contexts, CENTERED), in 1/256 step
+
+    @property
+    def stored_offsets(self) -> np.ndarray:
+        """Offsets as the non-negative integers that files hold."""
+        return self.offsets.ravel().astype(np.int64) + OFFSET_ZERO
+
+    @property
+    def centers(self) -> np.ndarray:
+        """Reconstruction of every level, float32 (contexts, LEVELS)."""
+        levels = np.broadcast_to(np.arange(LEVELS, dtype=np.int32) * 256, self.costs.shape).copy()
+        levels[:, :CENTERED] += self.offsets
+        return levels.astype(np.float32) / np.float32(256)
+
+    @classmethod
+    def start(cls, contexts: int) -> Tables:
+        """Before anything is known: zeros are cheap and each further level costs a little more."""
+        bits = np.minimum(2.0 + np.arange(LEVELS, dtype=np.float32), _UNSEEN_BITS)
+        bits[0] = 0.5
+        costs = np.broadcast_to(LAMBDA * bits.astype(np.float32), (contexts, LEVELS)).copy()
+        return cls(costs, np.zeros((contexts, CENTERED), np.int16))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What a pass found: symbols' statistics, errors, and the tables that follow from them."""
+
+    histogram: np.ndarray  # int64 (contexts, alphabet)
+    frequencies: Frequencies
+    error: float  # squared error in weights
+    weighted: float  # squared error in steps
+    beyond: int  # weights past the last level
+    tables: Tables
+
+    @property
+    def symbol_bits(self) -> float:
+        """Ideal bits of the symbols under the stored frequencies."""
+        return self.frequencies.cost(self.histogram)
+
+
+def run(
+    matrix: np.ndarray,
+    step: np.float32,
+    steps: Steps,
+    density: Density,
+    tables: Tables,
+    signed: bool,
+    symbols: np.ndarray,
+) -> Pass:
+    """Quantize `matrix` into `symbols` (uint8, same shape) and gather statistics in fixed chunks of rows."""
+    rows = matrix.shape[0]
+    alphabet = 2 * LEVELS - 1 if signed else LEVELS
+    inverse = (np.float32(1) / (step * steps.relative)).astype(np.float32)
+    histograms = np.zeros((_CHUNKS, density.contexts, alphabet), np.int64)
+    sums = np.zeros((_CHUNKS, density.contexts, LEVELS))
+    results: list[tuple[float, float, int]] = [(0.0, 0.0, 0)] * _CHUNKS
+    centers, size, quantize = tables.centers, math.ceil(rows / _CHUNKS), kernel("scalar").quantize
+
+    def task(index: int) -> None:
+        part = slice(min(index * size, rows), min((index + 1) * size, rows))
+        results[index] = quantize(
+            matrix[part], inverse[part], steps.group, density.rows[part], density.columns, density.base,
+            tables.costs, centers, signed, symbols[part], histograms[index], sums[index],
+        )  # fmt: skip
+
+    parallel(task, min(_CHUNKS, rows))
+    total = np.zeros_like(sums[0])
+    for chunk in sums:
+        total += chunk
+    histogram = histograms.sum(axis=0)
+    frequencies = Frequencies.fit(_trimmed(histogram))
+    return Pass(
+        histogram[:, : frequencies.table.shape[1]],
+        frequencies,
+        math.fsum(r[0] for r in results),
+        math.fsum(r[1] for r in results),
+        sum(r[2] for r in results),
+        _tables(histogram, total, frequencies, signed),
+    )
+
+
+def _trimmed(histogram: np.ndarray) -> np.ndarray:
+    """Drop the symbols past the last that occurs."""
+    used = np.flatnonzero(histogram.sum(axis=0))
+    return histogram[:, : int(used[-1]) + 1 if used.size else 1]
+
+
+def _levels(histogram: np.ndarray, signed: bool) -> np.ndarray:
+    """Counts of levels: both signs together."""
+    if not signed:
+        return histogram
+    return np.concatenate([histogram[:, :1], histogram[:, 1::2] + histogram[:, 2::2]], axis=1)
+
+
+def _tables(histogram: np.ndarray, sums: np.ndarray, frequencies: Frequencies, signed: bool) -> Tables:
+    padded = np.zeros(histogram.shape, np.int64)
+    padded[:, : frequencies.table.shape[1]] = frequencies.table
+    bits = bit_costs(_levels(padded, signed))
+    if signed:
+        bits[:, 1:] += np.float32(1)
+    counts = _levels(histogram, signed)
+    costs = LAMBDA * np.where(counts > 0, np.minimum(bits, _UNSEEN_BITS), _UNSEEN_BITS)
+    head = counts[:, :CENTERED]
+    mean = np.divide(sums[:, :CENTERED], head, out=np.zeros(head.shape), where=head > 0)
+    offsets = np.where(head > 0, np.rint((mean - np.arange(CENTERED)) * 256), 0)
+    if signed:
+        offsets[:, 0] = 0
+    return Tables(costs.astype(np.float32), np.clip(offsets, -255, 511).astype(np.int16))

@@ -1,0 +1,59 @@
+"""The step of every row or group, relative to the tensor's, on a grid of quarter octaves.
+
+One step for the whole tensor gives the least squared error. Steps a row or a group follow the weights' own
+size (equal relative error) or, where importance is given, its inverse square root.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subbit.codecs.scalar.density import quarter_octaves, row_means
+from subbit.codecs.scalar.quantizer import Steps
+from subbit.coders import integers, varints
+from subbit.errors import SubbitError
+from subbit.records import Buffer
+
+__all__ = ["choose_steps", "decode_steps"]
+
+_RANGE = 64  # quarter octaves kept below the largest step
+_QUARTERS = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
+
+
+def choose_steps(matrix: np.ndarray, group: int, importance: np.ndarray | None) -> tuple[Steps, bytes]:
+    """Relative steps for groups of `group` columns (0: one step for all, unless importance asks for one a row)."""
+    rows, cols = matrix.shape
+    if group == 0 and importance is None:
+        return _steps(np.zeros((1, 1), np.int64), rows, max(cols, 1)), b""
+    width = min(group or cols, cols)
+    scale = np.empty((rows, -(-cols // width)))
+    for g in range(scale.shape[1]):
+        part = slice(g * width, min((g + 1) * width, cols))
+        if importance is None:
+            source = matrix[:, part]
+        else:
+            source = np.broadcast_to(importance, matrix.shape)[:, part].astype(np.float64)
+        scale[:, g] = row_means(source, np.ones(source.shape[1]))
+    codes = quarter_octaves(scale) if importance is None else -(quarter_octaves(scale) // 2)
+    codes = np.maximum(codes, codes.max() - _RANGE)
+    codes -= codes.min()
+    blob = varints.write([width]) + integers.encode(codes.ravel())
+    return _steps(codes, rows, width), blob
+
+
+def decode_steps(data: Buffer, rows: int, cols: int) -> Steps:
+    """Read relative steps back; an empty blob means one step for all."""
+    view = memoryview(data).cast("B")
+    if len(view) == 0:
+        return _steps(np.zeros((1, 1), np.int64), rows, max(cols, 1))
+    width, at = varints.read(view, 0)
+    if not 1 <= width <= cols:
+        raise SubbitError(f"groups of {width} columns in {cols}", kind="section")
+    groups = -(-cols // width)
+    codes = integers.decode(view[at:], rows * groups, limit=_RANGE)
+    return _steps(codes.reshape(rows, groups), rows, width)
+
+
+def _steps(codes: np.ndarray, rows: int, group: int) -> Steps:
+    relative = np.ldexp(_QUARTERS[codes & 3], (codes >> 2).astype(np.int64)).astype(np.float32)
+    return Steps(np.ascontiguousarray(np.broadcast_to(relative, (rows, relative.shape[1]))), group)

@@ -1,0 +1,93 @@
+"""`signed`: a sign plane times magnitudes, with the signs that the plane gets wrong coded as flips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from subbit.bits.packing import pack_signs
+from subbit.codecs.base import knobs_of
+from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.magnitudes.base import Magnitudes
+from subbit.errors import SubbitError, UsageError
+from subbit.kernels import kernel
+from subbit.records import Encoded, Shape, matrix_shape
+from subbit.signs import SignPlane, flips, signs, word_count
+from subbit_formats.dtypes import dtype_name
+
+__all__ = ["Signed"]
+
+
+@dataclass(frozen=True)
+class Signed:
+    """Split W into signs and |W|: a plane gives the signs, a magnitude coder the rest.
+
+    Where the plane is wrong the flip is entropy-coded: H(p) bits a weight at flip rate p, nothing where a seeded
+    template holds. `drop` gives up the flips of weights no larger than `drop` × the tensor's mean magnitude.
+    Zeros have no sign and cost no flip.
+
+    Costs the plane's bits + flips + magnitudes. Source: Sakai and Ichikawa, "Sign Lock-In", arXiv 2602.17063.
+    """
+
+    signs: SignPlane
+    magnitudes: Magnitudes
+    drop: float = 0.0
+    id: ClassVar[str] = "signed"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.drop < float("inf"):
+            raise UsageError(f"drop={self.drop} is not a share of the mean magnitude", kind="knobs")
+
+    def bits(self, shape: Shape) -> int:
+        """The parts' bounds, and what flips cost if the plane is wrong everywhere it can be."""
+        rows, cols = matrix_shape(shape)
+        return self.signs.bits(rows, cols) + self.magnitudes.bits(rows, cols) + flips.bits(rows, cols)
+
+    def encode(self, weight: np.ndarray, importance: np.ndarray | None = None) -> Encoded:
+        """Fit or render the plane, code the flips, and give |W| to the magnitude coder."""
+        rows, cols = matrix_shape(weight.shape)
+        matrix = np.ascontiguousarray(weight.reshape(rows, cols), dtype=np.float32)
+        actual = pack_signs(matrix)
+        plane = self.signs.encode(actual, rows, cols)
+        wrong = signs(self.signs, plane, rows, cols) ^ actual
+        magnitudes = np.abs(matrix)
+        wrong &= ~pack_signs(_indifferent(magnitudes, self.drop))
+        sections = {"signs": plane, "flips": flips.encode(wrong, rows, cols)}
+        sections = {name: section for name, section in sections.items() if section}
+        sections.update(self.magnitudes.encode(magnitudes, importance))
+        return Encoded(self.id, knobs_of(self), weight.shape, dtype_name(weight.dtype), sections)
+
+    def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Fill magnitudes, then XOR the plane's and the flips' sign bits into them."""
+        rows, cols = matrix_shape(tuple(encoded.shape))
+        parts = dict(encoded.sections)
+        plane, flipped = parts.pop("signs", b""), parts.pop("flips", b"")
+        magnitudes, block = self.magnitudes.decoder(parts, rows, cols)
+        mask = flips.decode(flipped, rows, cols) if memoryview(flipped).nbytes else None
+        apply = kernel("sign_planes").apply
+        if not memoryview(plane).nbytes and self.signs.bits(rows, cols):
+            raise SubbitError("section 'signs' is missing", kind="section")
+
+        def fill(start: int, stop: int, target: np.ndarray) -> None:
+            magnitudes(start, stop, target)
+            words = np.empty((stop - start, word_count(cols)), np.uint64)
+            self.signs.fill(plane, rows, cols, start, stop, words)
+            if mask is not None:
+                words ^= mask[start:stop]
+            apply(target, words)
+
+        return decode_matrix(encoded, out, fill, block)
+
+
+def _indifferent(magnitudes: np.ndarray, drop: float) -> np.ndarray:
+    """Which weights may take either sign: zeros, and those up to `drop` × the mean magnitude."""
+    if drop == 0:
+        return magnitudes == 0
+    from subbit.codecs.scalar.density import row_means
+
+    means = row_means(magnitudes, np.ones(magnitudes.shape[1]))
+    mean = sum(means.tolist()) / max(len(means), 1)
+    indifferent: np.ndarray = magnitudes <= np.float32(drop * mean)
+    return indifferent

@@ -1,0 +1,47 @@
+"""Back to a checkpoint that every tool reads: a safetensors file, written one tensor at a time."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+
+from subbit.model.compressing import Progress
+from subbit.model.file import open_file
+from subbit_formats.dtypes import FLOATS, ITEM_SIZES
+from subbit_formats.safetensors_writer import SafetensorsWriter
+
+__all__ = ["decompress"]
+
+
+def decompress(
+    path: str | PathLike[str],
+    output: str | PathLike[str] | None = None,
+    *,
+    dtype: str | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Decode every tensor of a `.sbit` file into a safetensors file and return its path.
+
+    `dtype` is for the floating tensors; without it each keeps its own type. Tied tensors are written under each of
+    their names. `output` defaults to the file's name with `.safetensors`. Raises :class:`SubbitError` for damage, an
+    existing output (unless `force`) or a full disk; nothing half-written stays behind.
+    """
+    with open_file(path) as file:
+        source = Path(path)
+        name = source.name.removesuffix(".index.json").removesuffix(".sbit")
+        target = Path(output) if output is not None else source.with_name(name + ".safetensors")
+        described = {}
+        for tensor_name in file:
+            tensor = file[tensor_name]
+            kind = dtype if dtype is not None and tensor.dtype in FLOATS else tensor.dtype
+            described[tensor_name] = (kind, tensor.shape)
+        total, done = sum(ITEM_SIZES[kind] for kind, _ in described.values()), 0
+        with SafetensorsWriter(target, described, file.metadata, force=force) as writer:
+            for tensor_name in writer.names:
+                if progress is not None:
+                    progress("decompress", done, total, tensor_name)
+                kind, _ = described[tensor_name]
+                writer.write(file[tensor_name].decode(dtype=kind if kind != file[tensor_name].dtype else None))
+                done += ITEM_SIZES[kind]
+        return target

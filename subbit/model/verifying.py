@@ -1,0 +1,57 @@
+"""Verifying: every byte against its checksum, every tensor decoded, and weights against the original."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from subbit.errors import SubbitError
+from subbit.model.file import File
+from subbit.tensors import relative_error
+from subbit_formats.sbit import open_reader
+from subbit_formats.sources import open_source
+
+__all__ = ["Verification", "verify"]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """A file that is whole: its size, and the relative squared error of each tensor if an original was given."""
+
+    path: Path
+    bytes: int
+    tensors: int
+    errors: dict[str, float]
+
+
+def verify(
+    path: str | PathLike[str],
+    against: str | PathLike[str] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Read every byte of a `.sbit` file and compare checksums; with `against`, decode and measure errors too.
+
+    Raises :class:`SubbitError` at the first damage, naming file, tensor and offset; also where names, shapes or types
+    differ from those of the original. Without `against` neither NumPy nor Numba is needed.
+    """
+    with open_reader(path) as archive:
+        archive.verify(progress)
+        errors = {} if against is None else _errors(File(archive), against)
+        return Verification(Path(path), archive.size, len(archive.tensors), errors)
+
+
+def _errors(file: File, against: str | PathLike[str]) -> dict[str, float]:
+    errors = {}
+    with open_source(against) as source:
+        if missing := sorted(set(source) ^ set(file.archive.tensors)):
+            where = "the original" if missing[0] in file.archive.tensors else "the file"
+            raise SubbitError(f"tensor {missing[0]!r} is not in {where}", kind="against", path=file.archive.path)
+        for name, tensor in source.items():
+            stored = file[name]
+            if (stored.shape, stored.dtype) != (tensor.shape, tensor.dtype):
+                text = f"is {stored.dtype} {stored.shape}, the original {tensor.dtype} {tensor.shape}"
+                raise SubbitError(text, kind="against", path=file.archive.path, tensor=name)
+            errors[name] = relative_error(tensor.read(), stored.decode())
+    return errors

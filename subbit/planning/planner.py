@@ -1,0 +1,139 @@
+"""Budget → Plan: measure every covered tensor, allocate the bits, name the codec of each."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from subbit.codecs import Dense
+from subbit.errors import SubbitError, UsageError
+from subbit.planning.allocate import Point, allocate, hull, refine
+from subbit.planning.coverage import Coverage
+from subbit.planning.curves import Curve, measure
+from subbit.planning.plan import Plan, Rule
+from subbit.records import Shape
+from subbit.signs import SignPlane
+from subbit.tensors import is_finite
+
+__all__ = ["Tensor", "container_bits", "make_plan"]
+
+
+class Tensor(Protocol):
+    """What planning needs of a tensor: its description, and its weights when asked for."""
+
+    @property
+    def shape(self) -> Shape:
+        """Its dimensions."""
+
+    @property
+    def dtype(self) -> str:
+        """Canonical name of its element type."""
+
+    def read(self) -> np.ndarray:
+        """Its weights, from disk."""
+
+
+@dataclass(frozen=True)
+class _Measured:
+    name: str
+    weights: int
+    curve: Curve
+    points: list[Point]  # distortion × weights, refined hull
+    overhead: float
+
+
+def make_plan(
+    tensors: Mapping[str, Tensor],
+    bits: float,
+    coverage: Coverage,
+    signs: str = "auto",
+    declared: Mapping[str, SignPlane] | None = None,
+    importance: Mapping[str, np.ndarray] | None = None,
+    allow_nonfinite: bool = False,
+    progress: Callable[[int, str], None] | None = None,
+) -> Plan:
+    """Choose codec and rate of every tensor so that the covered ones take `bits` bits a weight together.
+
+    Each tensor's own rate–distortion points are measured on a sample; the sum over tensors of relative squared
+    error × weights (× mean `importance`, where given) is made least. Container bytes of the covered tensors are in
+    the budget. Raises :class:`UsageError` (kind "budget") naming the smallest budget that can be met.
+    """
+    if not (bits > 0 and math.isfinite(bits)):
+        raise UsageError(f"a budget of {bits} bits a weight", kind="budget", hint="any number above 0, such as 0.8")
+    rules: dict[str, Rule] = {}
+    measured: list[_Measured] = []
+    for index, (name, tensor) in enumerate(tensors.items()):
+        if progress is not None:
+            progress(index, name)
+        kept = coverage.kept_as(name, tensor.shape, tensor.dtype)
+        weights = math.prod(tensor.shape)
+        if kept is not None and isinstance(kept, Dense):
+            rules[name] = Rule(name, kept, covered=False, weights=weights)
+            continue
+        try:
+            weight = tensor.read()
+            if not is_finite(weight):
+                rules[name] = _nonfinite(name, weights, allow_nonfinite)
+            elif kept is not None:
+                rules[name] = Rule(name, kept, False, weights, kept.bits(tensor.shape), why="embedding or head")
+            else:
+                scale = _scale(importance, name)
+                measured.append(_measure(name, weight, signs, (declared or {}).get(name), scale))
+        except SubbitError as error:
+            raise error.at(tensor=name) from None
+    chosen = _spend(measured, bits)
+    for item, point in zip(measured, chosen, strict=True):
+        rules[item.name] = _rule(item, point)
+    return Plan(tuple(rules[name] for name in tensors), bits)
+
+
+def container_bits(name: str, shape: Shape) -> float:
+    """What the file adds to a coded tensor: index entry, codec record, checksums and padding, nearly at most."""
+    entry = {"codec": 9999, "dtype": "bfloat16", "name": name, "sections": [["model", 99999], ["codes", 9999999]]}
+    text = json.dumps({**entry, "shape": list(shape)}, separators=(",", ":"), ensure_ascii=False)
+    return 8.0 * (len(text.encode()) + 2 * 16 + 40)
+
+
+def _measure(name: str, weight: np.ndarray, signs: str, declared: SignPlane | None, scale: float) -> _Measured:
+    overhead = container_bits(name, weight.shape)
+    curve = measure(weight, signs, declared, overhead)
+    points = [Point(p.bits, p.distortion * weight.size * scale, p.family) for p in curve.points]
+    return _Measured(name, weight.size, curve, refine(hull(points)), overhead)
+
+
+def _scale(importance: Mapping[str, np.ndarray] | None, name: str) -> float:
+    if importance is None or name not in importance:
+        return 1.0
+    values = np.asarray(importance[name], np.float64).ravel().tolist()
+    return math.fsum(values) / max(len(values), 1)
+
+
+def _spend(measured: list[_Measured], bits: float) -> list[Point]:
+    weights = sum(item.weights for item in measured)
+    if not weights:
+        return []
+    smallest = math.fsum(item.points[0].bits for item in measured) / weights
+    if smallest > bits:
+        rounded = math.ceil(smallest * 1000) / 1000
+        hint = f"the smallest that can is {rounded:g}; --keep takes tensors out of the budget"
+        raise UsageError(f"a budget of {bits:g} bits a weight cannot be met", kind="budget", hint=hint)
+    return allocate([item.points for item in measured], bits * weights)
+
+
+def _rule(item: _Measured, point: Point) -> Rule:
+    family = item.curve.families[point.family]
+    error = point.distortion / item.weights
+    codec = item.curve.codec(point, item.weights, item.overhead)
+    return Rule(item.name, codec, True, item.weights, round(point.bits, 1), float(f"{error:.4g}"), family.why)
+
+
+def _nonfinite(name: str, weights: int, allowed: bool) -> Rule:
+    if allowed:
+        return Rule(name, Dense(), False, weights, why="has NaN or infinite weights")
+    hint = "--allow-nonfinite (allow_nonfinite=True) keeps it lossless"
+    raise SubbitError("has NaN or infinite weights", kind="nonfinite", tensor=name, hint=hint)

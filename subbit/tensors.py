@@ -1,0 +1,87 @@
+"""One tensor through its codec: encode, decode, measure."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from subbit.codecs import Codec, Dense, from_knobs
+from subbit.codecs.blocks import rows_per_block
+from subbit.errors import SubbitError
+from subbit.records import Encoded, matrix_shape
+from subbit_formats.dtypes import FLOATS, dtype_name
+
+__all__ = ["decode", "encode", "is_finite", "relative_error"]
+
+
+def encode(weight: np.ndarray, codec: Codec, importance: np.ndarray | None = None) -> Encoded:
+    """Turn one tensor into byte sections with `codec`.
+
+    `weight` is any floating tensor of at least two dimensions; `dense` takes every shape and type.
+    `importance` broadcasts to the tensor's matrix view (see :func:`records.matrix_shape`). Raises
+    :class:`SubbitError` for integers, for fewer than two dimensions, for no weights and for NaN or infinity.
+    """
+    if not isinstance(codec, Dense):
+        _check_codable(weight, codec)
+        if importance is not None:
+            importance = _check_importance(importance, matrix_shape(weight.shape))
+    return codec.encode(weight, importance)
+
+
+def decode(encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+    """Rebuild a tensor in its own dtype, or into `out` (same shape, C-contiguous, floating).
+
+    Bit-identical on every machine. With `out` given nothing of the tensor's size is allocated. Raises
+    :class:`SubbitError` for damaged sections, an unknown codec or an `out` that does not fit.
+    """
+    return from_knobs(encoded.codec, encoded.knobs).decode(encoded, out)
+
+
+def is_finite(weight: np.ndarray) -> bool:
+    """Whether no weight is NaN or infinite, looking at one block of rows at a time."""
+    if dtype_name(weight.dtype) not in FLOATS or weight.size == 0:
+        return True
+    matrix = weight.reshape(matrix_shape(weight.shape))
+    step = rows_per_block(matrix.shape[1])
+    return all(bool(np.isfinite(matrix[k : k + step]).all()) for k in range(0, matrix.shape[0], step))
+
+
+def relative_error(weight: np.ndarray, decoded: np.ndarray) -> float:
+    """‖W − W'‖² / ‖W‖² in float64, block by block; 0 for two zero tensors."""
+    rows, cols = matrix_shape(weight.shape)
+    if rows * cols == 0:
+        return 0.0
+    a, b = weight.reshape(rows, cols), decoded.reshape(rows, cols)
+    error = energy = 0.0
+    step = rows_per_block(cols)
+    for k in range(0, rows, step):
+        x = a[k : k + step].astype(np.float64).ravel()
+        d = x - b[k : k + step].astype(np.float64).ravel()
+        error += float(d @ d)
+        energy += float(x @ x)
+    return error / energy if energy else (0.0 if error == 0 else float("inf"))
+
+
+def _check_codable(weight: np.ndarray, codec: Codec) -> None:
+    dtype = dtype_name(weight.dtype)
+    if dtype not in FLOATS:
+        raise SubbitError(f"{codec.id!r} cannot code {dtype}", kind="dtype", hint="use subbit.Dense()")
+    if weight.ndim < 2 or weight.size == 0:
+        text = f"{codec.id!r} needs at least two dimensions and one weight, not shape {weight.shape}"
+        raise SubbitError(text, kind="shape", hint="use subbit.Dense()")
+    if not is_finite(weight):
+        hint = "use subbit.Dense(), or allow_nonfinite=True (--allow-nonfinite) to keep it lossless"
+        raise SubbitError("has NaN or infinite weights", kind="nonfinite", hint=hint)
+    with np.errstate(over="ignore"):
+        if weight.dtype == np.float64 and not is_finite(weight.astype(np.float32)):
+            raise SubbitError("has weights beyond float32", kind="nonfinite", hint="use subbit.Dense()")
+
+
+def _check_importance(importance: np.ndarray, matrix: tuple[int, int]) -> np.ndarray:
+    try:
+        full = np.broadcast_to(importance, matrix)
+    except ValueError:
+        text = f"importance of shape {importance.shape} does not broadcast to {matrix}"
+        raise SubbitError(text, kind="importance") from None
+    if not (np.isfinite(importance).all() and (importance >= 0).all()):
+        raise SubbitError("importance must be finite and not negative", kind="importance")
+    return full

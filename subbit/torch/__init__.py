@@ -1,0 +1,1 @@
+"""The part that needs torch: nothing outside this folder imports it."""
