@@ -45,7 +45,7 @@ class Codec(Protocol):
         ...
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
-        """Rebuild the tensor, into `out` (same shape, C-contiguous, f32/f16/bf16/f64) or a new array of its own dtype."""
+        """Rebuild the tensor, into `out` (same shape, C-contiguous, floating) or a new array of its own dtype."""
         ...
 
 

@@ -11,6 +11,7 @@ from subbit.bits.packing import pack_signs
 from subbit.codecs.base import knobs_of
 from subbit.codecs.blocks import decode_matrix
 from subbit.codecs.magnitudes.base import Magnitudes
+from subbit.codecs.scalar.density import row_means
 from subbit.errors import SubbitError, UsageError
 from subbit.kernels import kernel
 from subbit.records import Encoded, Shape, matrix_shape
@@ -84,9 +85,8 @@ class Signed:
 def _indifferent(magnitudes: np.ndarray, drop: float) -> np.ndarray:
     """Which weights may take either sign: zeros, and those up to `drop` × the mean magnitude."""
     if drop == 0:
-        return magnitudes == 0
-    from subbit.codecs.scalar.density import row_means
-
+        zeros: np.ndarray = magnitudes == 0
+        return zeros
     means = row_means(magnitudes, np.ones(magnitudes.shape[1]))
     mean = sum(means.tolist()) / max(len(means), 1)
     indifferent: np.ndarray = magnitudes <= np.float32(drop * mean)

@@ -61,17 +61,21 @@ def allocate(curves: list[list[Point]], budget: float) -> list[Point]:
         for index, points in enumerate(hulls)
         for k in range(len(points) - 1)
     ]
+    full: set[int] = set()  # curves whose next point no longer fits
     for _, index, k in sorted(steps):
+        if index in full:
+            continue
         start, end = hulls[index][k], hulls[index][k + 1]
         if spent + end.bits - start.bits <= budget:
             chosen[index] = end
             spent += end.bits - start.bits
             continue
+        full.add(index)
         if start.family == end.family and spent < budget:
             share = (budget - spent) / (end.bits - start.bits)
             distortion = start.distortion + share * (end.distortion - start.distortion)
             chosen[index] = Point(start.bits + budget - spent, distortion, start.family)
-        break
+            break
     return chosen
 
 

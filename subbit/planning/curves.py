@@ -15,24 +15,28 @@ from subbit.codecs.scalar.search import rate_distortion, scenes
 from subbit.codecs.scalar.steps import choose_steps
 from subbit.errors import UsageError
 from subbit.planning.allocate import Point
+from subbit.planning.overhead import container_bits, padding_bits
 from subbit.records import matrix_shape
 from subbit.signs import Fitted, SignPlane, Stored, agreement, flips, signs
+from subbit_formats.dtypes import dtype_name
 
 __all__ = ["SIGNS", "Curve", "measure"]
 
 SIGNS = ("auto", "joint", "declared", "fitted", "stored")
 """`auto` compares by counted bits; the others force signs and magnitudes together, or one kind of plane."""
 
-_STEPS = (12.0, 8.0, 6.0, 4.5, 3.6, 2.9, 2.4, 2.0, 1.7, 1.4, 1.15, 0.9, 0.7, 0.5, 0.35, 0.25)  # × rms
+_STEPS = (9.0, 6.0, 4.4, 3.4, 2.7, 2.2, 1.8, 1.45, 1.15, 0.85, 0.6, 0.4, 0.22)  # × rms
+_CORNER = 512
 _WORTHLESS = 0.6  # a plane that agrees no better than this is not tried
 
 
 @dataclass(frozen=True)
 class Family:
-    """Codecs that differ only in rate, and the bits that do not depend on it (plane and flips)."""
+    """Codecs that differ only in rate, the bits of plane and flips, and the sections that they write."""
 
     make: Callable[[float], Codec]
-    fixed_bits: float
+    plane_bits: float
+    sections: tuple[str, ...]
     why: str
 
 
@@ -42,42 +46,48 @@ class Curve:
 
     points: list[Point]
     families: list[Family]
-    energy: float
+    fixed: list[float]  # by family: bits that do not depend on the rate, the container's included
+    weights: int
 
-    def codec(self, point: Point, weights: int, overhead: float) -> Codec:
-        """The codec that spends the bits of `point`, of which the container takes `overhead`."""
-        family = self.families[point.family]
-        rate = (point.bits - overhead - family.fixed_bits) / weights
-        return family.make(max(math.floor(rate * 1e5) / 1e5, 1e-5))
+    def codec(self, point: Point) -> Codec:
+        """The codec that spends the bits of `point`, the container's included."""
+        rate = (point.bits - self.fixed[point.family] - padding_bits(point.bits)) / self.weights
+        return self.families[point.family].make(max(math.floor(rate * 1e5) / 1e5, 1e-5))
 
 
-def measure(weight: np.ndarray, mode: str, declared: SignPlane | None, overhead: float) -> Curve:
-    """Points (bits, relative squared error) of a tensor; `overhead` bits of the container are added to each."""
+def measure(name: str, weight: np.ndarray, mode: str, declared: SignPlane | None) -> Curve:
+    """Points (bits, relative squared error) of a tensor, what the container adds included."""
     if mode not in SIGNS:
         raise UsageError(f"unknown choice of signs {mode!r}", kind="signs", hint=f"one of {', '.join(SIGNS)}")
     matrix = np.ascontiguousarray(weight.reshape(matrix_shape(weight.shape)), dtype=np.float32)
     energy, rms = _energy(matrix)
     points: list[Point] = []
     families: list[Family] = []
+    fixed: list[float] = []
 
     def add(family: Family, source: np.ndarray, signed: bool) -> None:
         number = len(families)
+        example = family.make(0.12345)
+        container = container_bits(name, weight.shape, dtype_name(weight.dtype), example, family.sections)
         families.append(family)
+        fixed.append(family.plane_bits + container)
         steps, _ = choose_steps(source, 0, None)
-        for bits, error in rate_distortion(scenes(source, steps, signed), _STEPS, rms):
-            points.append(Point(bits + family.fixed_bits + overhead, error / energy if energy else 0.0, number))
+        for bits, error in rate_distortion(scenes(source, steps, signed), [step * (rms or 1.0) for step in _STEPS]):
+            whole = bits + fixed[number]
+            points.append(Point(whole + padding_bits(whole), error / energy if energy else 0.0, number))
 
     if mode in ("auto", "joint"):
-        add(Family(lambda rate: DeadZone(rate=rate), 0.0, ""), matrix, True)
+        add(Family(lambda rate: DeadZone(rate=rate), 0.0, ("codes", "model"), ""), matrix, True)
     planes = _planes(matrix, mode, declared)
     if planes:
         magnitudes = np.abs(matrix)
-        for plane, fixed, why in planes:
-            add(Family(_signed(plane), fixed, why), magnitudes, False)
+        for plane, plane_bits, why in planes:
+            sections = ("codes", "flips", "model", "signs") if plane_bits else ("codes", "model")
+            add(Family(_signed(plane), plane_bits, sections, why), magnitudes, False)
     if not families:
         hint = "use --signs auto"
         raise UsageError(f"no {mode!r} sign plane for this tensor", kind="signs", hint=hint)
-    return Curve(points, families, energy)
+    return Curve(points, families, fixed, weight.size)
 
 
 def _signed(plane: SignPlane) -> Callable[[float], Codec]:
@@ -92,7 +102,7 @@ def _planes(matrix: np.ndarray, mode: str, declared: SignPlane | None) -> list[t
     candidates: list[SignPlane] = []
     if declared is not None and mode in ("auto", "declared"):
         candidates.append(declared)
-    if mode == "fitted" or (mode == "auto" and declared is None and Fitted.promising(words, rows, cols)):
+    if mode == "fitted" or (mode == "auto" and declared is None and _rank_two(matrix)):
         candidates.append(Fitted())
     if mode == "stored":
         candidates.append(Stored())
@@ -106,6 +116,17 @@ def _planes(matrix: np.ndarray, mode: str, declared: SignPlane | None) -> list[t
         bits = 8.0 * (len(data) + len(flips.encode((rendered ^ words) & ~zeros, rows, cols)))
         found.append((plane, bits, f"{plane.kind} signs agree to {share:.4%}"))
     return found
+
+
+def _rank_two(matrix: np.ndarray) -> bool:
+    """Whether two angles explain a corner of the signs; a template restricted to some rows and columns is one too."""
+    rows, cols = matrix.shape
+    part = np.ascontiguousarray(matrix[:: -(-rows // _CORNER), :: -(-cols // _CORNER)])
+    words = pack_signs(part)
+    if not Fitted.promising(words, *part.shape):
+        return False
+    plane = Fitted()
+    return agreement(signs(plane, plane.encode(words, *part.shape), *part.shape), words, *part.shape) >= _WORTHLESS
 
 
 def _energy(matrix: np.ndarray) -> tuple[float, float]:

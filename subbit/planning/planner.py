@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from subbit.records import Shape
 from subbit.signs import SignPlane
 from subbit.tensors import is_finite
 
-__all__ = ["Tensor", "container_bits", "make_plan"]
+__all__ = ["Tensor", "make_plan"]
 
 
 class Tensor(Protocol):
@@ -44,7 +43,7 @@ class _Measured:
     weights: int
     curve: Curve
     points: list[Point]  # distortion × weights, refined hull
-    overhead: float
+    scale: float  # what an error in this tensor weighs
 
 
 def make_plan(
@@ -92,18 +91,10 @@ def make_plan(
     return Plan(tuple(rules[name] for name in tensors), bits)
 
 
-def container_bits(name: str, shape: Shape) -> float:
-    """What the file adds to a coded tensor: index entry, codec record, checksums and padding, nearly at most."""
-    entry = {"codec": 9999, "dtype": "bfloat16", "name": name, "sections": [["model", 99999], ["codes", 9999999]]}
-    text = json.dumps({**entry, "shape": list(shape)}, separators=(",", ":"), ensure_ascii=False)
-    return 8.0 * (len(text.encode()) + 2 * 16 + 40)
-
-
 def _measure(name: str, weight: np.ndarray, signs: str, declared: SignPlane | None, scale: float) -> _Measured:
-    overhead = container_bits(name, weight.shape)
-    curve = measure(weight, signs, declared, overhead)
+    curve = measure(name, weight, signs, declared)
     points = [Point(p.bits, p.distortion * weight.size * scale, p.family) for p in curve.points]
-    return _Measured(name, weight.size, curve, refine(hull(points)), overhead)
+    return _Measured(name, weight.size, curve, refine(hull(points)), scale)
 
 
 def _scale(importance: Mapping[str, np.ndarray] | None, name: str) -> float:
@@ -127,8 +118,8 @@ def _spend(measured: list[_Measured], bits: float) -> list[Point]:
 
 def _rule(item: _Measured, point: Point) -> Rule:
     family = item.curve.families[point.family]
-    error = point.distortion / item.weights
-    codec = item.curve.codec(point, item.weights, item.overhead)
+    error = point.distortion / (item.weights * item.scale) if item.scale else 0.0
+    codec = item.curve.codec(point)
     return Rule(item.name, codec, True, item.weights, round(point.bits, 1), float(f"{error:.4g}"), family.why)
 
 

@@ -18,6 +18,7 @@ __all__ = ["MAX_CONTEXTS", "Density", "densities", "quarter_octaves"]
 
 MAX_CONTEXTS = 16
 _CHUNKS = 64
+_CHUNK_WEIGHTS = 1 << 15
 _ROUNDS = 2
 _FLOOR = -4000  # code of an all-zero row or column: below every float32
 # 2^(1/8), 2^(3/8) … halved: where a mantissa in [.5, 1) rounds to the next quarter octave
@@ -69,7 +70,8 @@ def quarter_octaves(values: np.ndarray) -> np.ndarray:
     """4·log2 of positive float64 values, rounded to integers with comparisons alone; zeros give a floor."""
     mantissa, exponent = np.frexp(values)
     codes = 4 * (exponent.astype(np.int64) - 1) + np.searchsorted(_EDGES, mantissa, side="right")
-    return np.where(values > 0, codes, _FLOOR)
+    out: np.ndarray = np.where(values > 0, codes, _FLOOR)
+    return out
 
 
 def row_means(matrix: np.ndarray, column_weights: np.ndarray) -> np.ndarray:
@@ -78,39 +80,47 @@ def row_means(matrix: np.ndarray, column_weights: np.ndarray) -> np.ndarray:
     kernels = kernel("scalar")
 
     def task(chunk: int) -> None:
-        part = _chunk(matrix.shape[0], chunk)
+        part = _chunk(matrix, chunk)
         kernels.row_means(matrix[part], column_weights, out[part])
 
-    parallel(task, _CHUNKS)
+    parallel(task, _chunks(matrix))
     return out
 
 
 def _column_means(matrix: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
-    partial = np.zeros((_CHUNKS, matrix.shape[1]))
+    chunks = _chunks(matrix)
+    partial = np.zeros((chunks, matrix.shape[1]))
     kernels = kernel("scalar")
 
     def task(chunk: int) -> None:
-        part = _chunk(matrix.shape[0], chunk)
+        part = _chunk(matrix, chunk)
         kernels.column_sums(matrix[part], row_weights[part], partial[chunk])
 
-    parallel(task, _CHUNKS)
-    total = np.zeros(matrix.shape[1])
-    for chunk in range(_CHUNKS):
-        total += partial[chunk]
-    return total / matrix.shape[0]
+    parallel(task, chunks)
+    total: np.ndarray = np.zeros(matrix.shape[1])
+    for part in partial:
+        total += part
+    total /= matrix.shape[0]
+    return total
 
 
-def _chunk(rows: int, index: int) -> slice:
-    """A fixed division into chunks, so that sums do not depend on the number of threads."""
-    size = math.ceil(rows / _CHUNKS)
+def _chunks(matrix: np.ndarray) -> int:
+    """How many chunks of rows: fixed by the shape, so that sums do not depend on the number of threads."""
+    return max(1, min(_CHUNKS, len(matrix), int(matrix.size) // _CHUNK_WEIGHTS))
+
+
+def _chunk(matrix: np.ndarray, index: int) -> slice:
+    rows = matrix.shape[0]
+    size = math.ceil(rows / _chunks(matrix))
     return slice(min(index * size, rows), min((index + 1) * size, rows))
 
 
 def _inverse(values: np.ndarray) -> np.ndarray:
-    return np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+    out: np.ndarray = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
+    return out
 
 
 def _clipped(codes: np.ndarray) -> np.ndarray:
     """Bring dead rows (and rows 16 octaves below the densest) to one lowest code, so that codes stay small."""
-    top = int(codes.max())
-    return np.maximum(codes, top - 64)
+    clipped: np.ndarray = np.maximum(codes, int(codes.max()) - 64)
+    return clipped

@@ -62,12 +62,12 @@ def _encode_blocks(result: Quantized) -> list[bytes]:
 
     def task(index: int) -> None:
         part = slice(index * size, min((index + 1) * size, rows))
-        symbols, contexts = result.symbols[part], None
+        symbols, flat = result.symbols[part], None
         if density.contexts > 1:
             contexts = np.empty(symbols.shape, np.uint8)
             contexts_of(density.rows[part], density.columns, density.base, density.contexts, contexts)
-            contexts = contexts.ravel()
-        blocks[index] = rans.encode(symbols.ravel(), result.found.frequencies, contexts)
+            flat = contexts.ravel()
+        blocks[index] = rans.encode(symbols.ravel(), result.found.frequencies, flat)
 
     if result.found.frequencies.table.shape[1] > 1:
         parallel(task, len(blocks))

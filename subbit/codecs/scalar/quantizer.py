@@ -25,6 +25,7 @@ CENTERED = 4  # levels whose centre is stored
 OFFSET_ZERO = 256
 LAMBDA = np.float32(5 / 32)
 _CHUNKS = 64
+_CHUNK_WEIGHTS = 1 << 15
 _UNSEEN_BITS = np.float32(16.0)
 
 
@@ -98,10 +99,11 @@ def run(
     rows = matrix.shape[0]
     alphabet = 2 * LEVELS - 1 if signed else LEVELS
     inverse = (np.float32(1) / (step * steps.relative)).astype(np.float32)
-    histograms = np.zeros((_CHUNKS, density.contexts, alphabet), np.int64)
-    sums = np.zeros((_CHUNKS, density.contexts, LEVELS))
-    results: list[tuple[float, float, int]] = [(0.0, 0.0, 0)] * _CHUNKS
-    centers, size, quantize = tables.centers, math.ceil(rows / _CHUNKS), kernel("scalar").quantize
+    chunks = max(1, min(_CHUNKS, rows, matrix.size // _CHUNK_WEIGHTS))
+    histograms = np.zeros((chunks, density.contexts, alphabet), np.int64)
+    sums = np.zeros((chunks, density.contexts, LEVELS))
+    results: list[tuple[float, float, int]] = [(0.0, 0.0, 0)] * chunks
+    centers, size, quantize = tables.centers, math.ceil(rows / chunks), kernel("scalar").quantize
 
     def task(index: int) -> None:
         part = slice(min(index * size, rows), min((index + 1) * size, rows))
@@ -110,7 +112,7 @@ def run(
             tables.costs, centers, signed, symbols[part], histograms[index], sums[index],
         )  # fmt: skip
 
-    parallel(task, min(_CHUNKS, rows))
+    parallel(task, chunks)
     total = np.zeros_like(sums[0])
     for chunk in sums:
         total += chunk

@@ -19,7 +19,7 @@ from subbit.coders import integers, rans
 
 __all__ = ["Quantized", "Scene", "best_scene", "fit_budget", "overhead_bits", "rate_distortion", "scenes", "settle"]
 
-SAMPLE_WEIGHTS = 1 << 18
+SAMPLE_WEIGHTS = 1 << 16
 _SETTLING = 3
 _WIDEST = 16.0  # octaves searched below the largest weight
 _PATCH_BITS = 28.0  # what a weight beyond the last level costs, roughly
@@ -36,7 +36,7 @@ class Scene:
     side_bits: float
 
     def sample(self) -> Scene:
-        """Evenly spaced rows, about 2^18 weights."""
+        """Evenly spaced rows, about 2^16 weights."""
         rows, cols = self.matrix.shape
         keep = max(1, SAMPLE_WEIGHTS // max(cols, 1))
         if keep >= rows:
@@ -88,11 +88,11 @@ def settle(scene: Scene, step: np.float32, tables: Tables, passes: int = _SETTLI
 def total_bits(result: Quantized, weights: int) -> float:
     """Predicted bits of the whole tensor, from a quantization of all or of a sample of it."""
     found, cols = result.found, max(result.scene.matrix.shape[1], 1)
-    scale = weights / max(result.symbols.size, 1)
+    scale = weights / max(int(result.symbols.size), 1)
     tables = 8.0 * (len(found.frequencies.to_bytes()) + len(integers.encode(result.tables.stored_offsets)) + 16)
     size = rows_per_block(cols) * cols
     blocks = -(-weights // size) * (32.0 * rans.lanes_for(min(size, weights)) + 16)
-    return scale * (found.symbol_bits + _PATCH_BITS * found.beyond) + tables + blocks + result.scene.side_bits
+    return float(scale * (found.symbol_bits + _PATCH_BITS * found.beyond) + tables + blocks + result.scene.side_bits)
 
 
 def best_scene(candidates: list[Scene], budget: float) -> tuple[Scene, Quantized]:
@@ -165,16 +165,19 @@ _SLOPE = -1.6  # typical relative change of size for a relative change of step
 _AIM, _CLOSE = 0.9985, 0.996
 
 
-def rate_distortion(candidates: list[Scene], steps_in_rms: Sequence[float], rms: float) -> list[tuple[float, float]]:
-    """Points (bits, squared error) of the whole tensor at some steps, estimated on a sample, best context model each."""
+def rate_distortion(candidates: list[Scene], steps: Sequence[float]) -> list[tuple[float, float]]:
+    """Points (bits, squared error) of the whole tensor at some steps, estimated on a sample of rows.
+
+    The context model is the one that pays best at the middle step.
+    """
     weights = candidates[0].matrix.size
-    points = []
-    for scene in candidates:
-        sample = scene.sample()
-        tables = Tables.start(sample.density.contexts)
-        for relative in steps_in_rms:
-            result = settle(sample, np.float32(relative * rms or 1.0), tables, passes=2)
-            tables = result.tables
-            scale = weights / max(result.symbols.size, 1)
-            points.append((total_bits(result, weights), result.found.error * scale))
+    samples = [scene.sample() for scene in candidates]
+    middle = np.float32(steps[len(steps) // 2])
+    tried = [settle(sample, middle, Tables.start(sample.density.contexts), passes=2) for sample in samples]
+    best = min(tried, key=lambda result: _lagrangian(result, weights))
+    points, tables = [], best.tables
+    for step in steps:
+        result = settle(best.scene, np.float32(step), tables, passes=2)
+        tables = result.tables
+        points.append((total_bits(result, weights), result.found.error * weights / max(result.symbols.size, 1)))
     return points
