@@ -61,21 +61,18 @@ def allocate(curves: list[list[Point]], budget: float) -> list[Point]:
         for index, points in enumerate(hulls)
         for k in range(len(points) - 1)
     ]
-    full: set[int] = set()  # curves whose next point no longer fits
     for _, index, k in sorted(steps):
-        if index in full:
-            continue
         start, end = hulls[index][k], hulls[index][k + 1]
-        if spent + end.bits - start.bits <= budget:
+        room = budget - spent
+        if end.bits - start.bits <= room:
             chosen[index] = end
             spent += end.bits - start.bits
             continue
-        full.add(index)
-        if start.family == end.family and spent < budget:
-            share = (budget - spent) / (end.bits - start.bits)
+        if room > 0:  # more of the family at hand, even where the next point is of another one
+            share = room / (end.bits - start.bits)
             distortion = start.distortion + share * (end.distortion - start.distortion)
-            chosen[index] = Point(start.bits + budget - spent, distortion, start.family)
-            break
+            chosen[index] = Point(start.bits + room, distortion, start.family)
+        break
     return chosen
 
 

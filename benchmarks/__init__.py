@@ -1,0 +1,1 @@
+"""Measurements of subbit beside its peers; run them as `python -m benchmarks.<name>`."""

@@ -1,0 +1,1 @@
+"""What people would use instead of subbit, one file a peer."""
