@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike, fspath
@@ -56,13 +58,13 @@ def compress(
     with _opened(checkpoint) as source:
         target = _output(source, output)
         coverage = Coverage(tuple(keep), tuple(cover), embeddings)
-        if plan is None:
-            plan = _plan(source, bits, coverage, signs, importance, allow_nonfinite, progress)
-        rules = {name: plan.rule_for(name) for name in source}
         metadata = {key: value for key, value in source.metadata.items() if key != declared.METADATA_KEY}
         rows: list[TensorReport] = []
         total, done = sum(_weights(t) for t in source.values()), 0
-        with _writer(target, metadata, shard_bytes, force) as writer:
+        with _writer(target, metadata, shard_bytes, force) as writer:  # first: it refuses an output that cannot be
+            if plan is None:
+                plan = _plan(source, bits, coverage, signs, importance, allow_nonfinite, progress)
+            rules = {name: plan.rule_for(name) for name in source}
             for name, tensor in source.items():
                 if progress is not None:
                     progress("compress", done, total, name)
@@ -165,10 +167,7 @@ def _writer(path: Path, metadata: Mapping[str, str], shard_bytes: int | None, fo
 
 
 def _weights(tensor: SourceTensor) -> int:
-    size = 1
-    for dimension in tensor.shape:
-        size *= dimension
-    return size
+    return math.prod(tensor.shape)
 
 
 def _output(source: Source, output: str | PathLike[str] | None) -> Path:
@@ -176,10 +175,11 @@ def _output(source: Source, output: str | PathLike[str] | None) -> Path:
         return Path(output)
     if source.kind == "arrays":
         raise UsageError("arrays have no name to derive the output's from", kind="output", hint="pass output=")
-    name = source.path.name
+    path = Path(os.path.abspath(source.path))  # "." has a name too
+    name = path.name
     for suffix in (".index.json", ".safetensors", ".gguf", ".pth", ".pt", ".bin"):
         name = name.removesuffix(suffix)
-    return source.path.with_name((name or "model") + ".sbit")
+    return path.with_name((name or "model") + ".sbit")
 
 
 @contextmanager

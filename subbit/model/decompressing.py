@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from os import PathLike
 from pathlib import Path
 
@@ -36,12 +37,13 @@ def decompress(
             tensor = file[tensor_name]
             kind = dtype if dtype is not None and tensor.dtype in FLOATS else tensor.dtype
             described[tensor_name] = (kind, tensor.shape)
-        total, done = sum(ITEM_SIZES[kind] for kind, _ in described.values()), 0
+        sizes = {name: math.prod(shape) * ITEM_SIZES[kind] for name, (kind, shape) in described.items()}
+        done = 0
         with SafetensorsWriter(target, described, file.metadata, force=force) as writer:
             for tensor_name in writer.names:
                 if progress is not None:
-                    progress("decompress", done, total, tensor_name)
+                    progress("decompress", done, sum(sizes.values()), tensor_name)
                 kind, _ = described[tensor_name]
                 writer.write(file[tensor_name].decode(dtype=kind if kind != file[tensor_name].dtype else None))
-                done += ITEM_SIZES[kind]
+                done += sizes[tensor_name]
         return target

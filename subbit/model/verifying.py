@@ -34,7 +34,7 @@ def verify(
     """Read every byte of a `.sbit` file and compare checksums; with `against`, decode and measure errors too.
 
     Raises :class:`SubbitError` at the first damage, naming file, tensor and offset; also where names, shapes or types
-    differ from those of the original. Without `against` neither NumPy nor Numba is needed.
+    differ from those of the original. Without `against` nothing is decoded.
     """
     with open_reader(path) as archive:
         archive.verify(progress)

@@ -1,0 +1,128 @@
+"""`subbit compress`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+from click.core import ParameterSource
+
+from subbit_cli.options import echo_json, force, json_output, quiet, size
+from subbit_cli.progress import progress_bar
+from subbit_cli.tables import aligned, number, shown, totals
+
+if TYPE_CHECKING:
+    from subbit.model import Report
+    from subbit.planning import Plan
+
+__all__ = ["SIGNS", "command"]
+
+SIGNS = ("auto", "joint", "declared", "fitted", "stored")
+_DECIDED_BY_PLAN = ("bits", "signs", "keep", "cover", "embeddings", "dry_run")
+_WORST = 5
+
+
+@click.command("compress")
+@click.argument("checkpoint", type=click.Path())
+@click.option("-o", "--output", type=click.Path(), help="The file to write.  [default: CHECKPOINT's name with .sbit]")
+@click.option(
+    "--bits", type=float, default=0.8, show_default=True,
+    help="The budget: bits per covered weight, with all that decoding needs included.",
+)  # fmt: skip
+@click.option(
+    "--signs", type=click.Choice(SIGNS), default="auto", show_default=True,
+    help="How signs are coded: together with the magnitudes (joint), from the template that the checkpoint declares, "
+    "from one fitted to the weights, or as stored bits; auto takes what costs least.",
+)  # fmt: skip
+@click.option("--keep", multiple=True, metavar="PATTERN", help="Keep these tensors lossless, as '*norm*'. Repeatable.")
+@click.option(
+    "--cover", multiple=True, metavar="PATTERN",
+    help="Put these tensors under the budget although they look like embeddings or heads. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--embeddings", type=int, default=8, show_default=True, metavar="BITS",
+    help="Bits of embeddings and output heads: 2 to 8 in groups, 16 for lossless.",
+)  # fmt: skip
+@click.option(
+    "--plan", "plan_file", type=click.File(encoding="utf-8", errors="replace"),
+    help="A plan made by --dry-run --json, edited or not; it "
+    "decides instead of --bits, --signs, --keep, --cover and --embeddings.",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Print the plan with predicted bits and errors; write nothing.")
+@click.option(
+    "--shard-size", type=size, metavar="SIZE", help="Split the output into files of at most this size, as 4GB."
+)
+@click.option("--allow-nonfinite", is_flag=True, help="Keep tensors with NaN or infinite weights lossless.")
+@json_output
+@force
+@quiet
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    checkpoint: str,
+    output: str | None,
+    plan_file: TextIO | None,
+    dry_run: bool,
+    shard_size: int | None,
+    allow_nonfinite: bool,
+    as_json: bool,
+    force: bool,
+    quiet: bool,
+    **choices: Any,
+) -> None:
+    """Write a checkpoint as a .sbit file.
+
+    CHECKPOINT is a safetensors, GGUF or torch file, the index of a sharded one, or a folder with one of them. The
+    output takes at most --bits bits per covered weight; covered is every float tensor of two or more dimensions, less
+    embeddings and output heads.
+
+    \b
+      subbit compress model.safetensors --bits 0.8
+      subbit compress model.safetensors --dry-run --json > plan.json
+      subbit compress model.safetensors --plan plan.json
+    """
+    if plan_file is not None:
+        _refuse_contradictions(ctx)
+    import subbit
+
+    with progress_bar(quiet) as progress:
+        choices |= {"allow_nonfinite": allow_nonfinite, "progress": progress}
+        if dry_run:
+            plan = subbit.plan(checkpoint, **choices)
+        else:
+            given = None if plan_file is None else subbit.Plan.from_json(plan_file.read())
+            report = subbit.compress(checkpoint, output, plan=given, shard_bytes=shard_size, force=force, **choices)
+    if dry_run:
+        _print_plan(plan, as_json)
+    else:
+        _print_report(report, as_json)
+
+
+def _refuse_contradictions(ctx: click.Context) -> None:
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name in _DECIDED_BY_PLAN and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"{parameter.opts[0]} contradicts --plan, which has decided already", ctx)
+
+
+def _print_plan(plan: Plan, as_json: bool) -> None:
+    if as_json:
+        click.echo(plan.to_json())
+    else:
+        click.echo("\n".join(shown(line) for line in str(plan).split("\n")))
+
+
+def _print_report(report: Report, as_json: bool) -> None:
+    if report.warning:
+        click.secho("warning: " + shown(report.warning), err=True, bold=True, fg="red")
+    if as_json:
+        echo_json(report.to_dict())
+        return
+    coded = sorted((t for t in report.tensors if t.covered), key=lambda t: -t.error)
+    if coded:
+        click.echo(f"the largest errors of {len(coded)} coded tensors (relative squared error)")
+        rows = [(number(t.bits_per_weight), number(t.error, 5), t.codec, t.name) for t in coded[:_WORST]]
+        click.echo(aligned(("bits/weight", "error", "codec", "tensor"), rows, right=2) + "\n")
+    click.echo(totals(report.to_dict()) + "\n")
+    click.echo(f"wrote {shown(str(report.path))}")
