@@ -36,7 +36,8 @@ def numpy_dtype(name: str) -> np.dtype:
     if name in _EXTENSIONS:
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, name))
+        extension: np.dtype = np.dtype(getattr(ml_dtypes, name))
+        return extension
     return np.dtype(name)
 
 

@@ -54,7 +54,7 @@ class SafetensorsWriter:
         """Append the next tensor's items."""
         import numpy as np
 
-        self._file.write(memoryview(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
+        self._file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
     def __enter__(self) -> SafetensorsWriter:
         return self

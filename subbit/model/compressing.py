@@ -175,7 +175,7 @@ def _output(source: Source, output: str | PathLike[str] | None) -> Path:
         return Path(output)
     if source.kind == "arrays":
         raise UsageError("arrays have no name to derive the output's from", kind="output", hint="pass output=")
-    path = Path(os.path.abspath(source.path))  # "." has a name too
+    path = Path(os.path.abspath(source.path))  # noqa: PTH100 - "." has a name too, and links stay links
     name = path.name
     for suffix in (".index.json", ".safetensors", ".gguf", ".pth", ".pt", ".bin"):
         name = name.removesuffix(suffix)

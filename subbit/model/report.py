@@ -67,8 +67,8 @@ class Report:
         coded = sum(1 for t in self.tensors if t.covered)
         return (
             f"{len(lost)} of {coded} coded tensors lost more than {BROKEN:.0%} of their energy (worst: {worst.name}, "
-            f"{worst.error:.0%}). Their signs are ordinary and no activation statistics were given: expect broken output. "
-            "Ways out: more bits (--bits 3), keep tensors lossless (--keep PATTERN), or train with template signs."
+            f"{worst.error:.0%}). Their signs are ordinary and no activation statistics were given: expect broken "
+            "output. Ways out: more bits (--bits 3), keep tensors lossless (--keep PATTERN), or train with template signs."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -80,12 +80,18 @@ class Report:
             "warning": self.warning,
             "tensors": [
                 {
-                    "name": t.name, "shape": list(t.shape), "codec": t.codec, "covered": t.covered, "weights": t.weights,
-                    "bytes": t.bytes, "bits_per_weight": _finite(t.bits_per_weight), "error": _finite(t.error),
+                    "name": t.name,
+                    "shape": list(t.shape),
+                    "codec": t.codec,
+                    "covered": t.covered,
+                    "weights": t.weights,
+                    "bytes": t.bytes,
+                    "bits_per_weight": _finite(t.bits_per_weight),
+                    "error": _finite(t.error),
                 }
                 for t in self.tensors
             ],
-        }  # fmt: skip
+        }
 
     def __str__(self) -> str:
         lines = [f"{'bits':>8} {'error':>8}  codec     tensor"]
