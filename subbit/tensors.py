@@ -33,7 +33,14 @@ def decode(encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
     Bit-identical on every machine. With `out` given nothing of the tensor's size is allocated. Raises
     :class:`SubbitError` for damaged sections, an unknown codec or an `out` that does not fit.
     """
-    return from_knobs(encoded.codec, encoded.knobs).decode(encoded, out)
+    if out is not None and out.dtype.name != encoded.dtype and dtype_name(out.dtype) not in FLOATS:
+        raise SubbitError(f"a {encoded.dtype} tensor cannot be decoded into {out.dtype}", kind="out")
+    codec = from_knobs(encoded.codec, encoded.knobs)
+    if unknown := sorted(set(encoded.sections) - codec.section_names):
+        raise SubbitError(f"{encoded.codec!r} has no section {unknown[0]!r}", kind="section")
+    if encoded.dtype not in FLOATS and not isinstance(codec, Dense):
+        raise SubbitError(f"{encoded.codec!r} cannot hold {encoded.dtype}", kind="dtype")
+    return codec.decode(encoded, out)
 
 
 def is_finite(weight: np.ndarray) -> bool:

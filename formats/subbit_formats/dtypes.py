@@ -23,7 +23,8 @@ ITEM_SIZES = {
     "bool": 1, "complex64": 8, "complex128": 16,
 }  # fmt: skip
 
-FLOATS = frozenset(name for name in ITEM_SIZES if "float" in name)
+FLOATS = frozenset(name for name in ITEM_SIZES if "float" in name) - {"float8_e8m0fnu"}
+"""Types of weights; float8_e8m0fnu has neither a sign nor a zero and holds scales of others."""
 _EXTENSIONS = frozenset(name for name in ITEM_SIZES if name.startswith(("bfloat", "float8")))
 
 

@@ -35,14 +35,17 @@ class SafetensorsWriter:
         *,
         force: bool = False,
     ) -> None:
+        for name, (dtype, _) in tensors.items():
+            if dtype not in _NAMES:
+                hint = "choose another --dtype"
+                raise SubbitError(f"safetensors has no {dtype}", kind="dtype", path=path, tensor=name, hint=hint)
+            if name == "__metadata__":
+                raise SubbitError("safetensors keeps this name for itself", kind="name", path=path, tensor=name)
         self.names = sorted(tensors, key=lambda name: (-ITEM_SIZES[tensors[name][0]], name))
         header: dict[str, Any] = {"__metadata__": {"format": "pt", **(metadata or {})}}
         end = 0
         for name in self.names:
             dtype, shape = tensors[name]
-            if dtype not in _NAMES:
-                hint = "choose another --dtype"
-                raise SubbitError(f"safetensors has no {dtype}", kind="dtype", path=path, tensor=name, hint=hint)
             start, end = end, end + math.prod(shape) * ITEM_SIZES[dtype]
             header[name] = {"dtype": _NAMES[dtype], "shape": list(shape), "data_offsets": [start, end]}
         text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()

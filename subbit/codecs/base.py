@@ -8,7 +8,7 @@ so that equality, repr and JSON come for free, and it obeys these rules:
 3. `encode` is a function of its arguments alone: same weights, importance and knobs give the same bytes
    on any machine and thread count (no BLAS, no NumPy reductions in float, no transcendental functions in
    what decides a stored byte; use the kernels).
-4. `decode` needs the sections and the shape, nothing else; it is bit-identical everywhere, and it
+4. `decode` needs the sections, the shape and the stored knobs, nothing else; it is bit-identical everywhere, and it
    validates what it reads before any kernel touches it (a bad section is a SubbitError, kind "section").
 5. Decoded values are float32 computed with integers, one multiply and one rounding, then rounded once to
    the type of `out`. With `out` given nothing of the tensor's size is allocated.
@@ -27,7 +27,10 @@ import numpy as np
 
 from subbit.records import Encoded, Shape
 
-__all__ = ["Codec", "knobs_of"]
+__all__ = ["ENCODER", "Codec", "knobs_of", "stored_knobs"]
+
+ENCODER = {"stored": False}
+"""Metadata of a knob that only encoding needs: `field(default=0.8, metadata=ENCODER)`. Files do not hold it."""
 
 
 @runtime_checkable
@@ -35,6 +38,11 @@ class Codec(Protocol):
     """One way of writing a tensor down; see the module's text for the contract."""
 
     id: ClassVar[str]
+
+    @property
+    def section_names(self) -> frozenset[str]:
+        """The sections that it writes; others are refused."""
+        ...
 
     def bits(self, shape: Shape) -> int:
         """An upper bound on the stored bits of a tensor of this shape."""
@@ -50,11 +58,22 @@ class Codec(Protocol):
 
 
 def knobs_of(codec: Any) -> dict[str, Any]:
-    """The knobs as plain JSON values; parts (signs, magnitudes) become `{"kind": …, knobs…}`."""
+    """All knobs as plain JSON values, for plans; parts (signs, magnitudes) become `{"kind": …, knobs…}`."""
+    return _knobs(codec, everything=True)
+
+
+def stored_knobs(codec: Any) -> dict[str, Any]:
+    """The knobs that decoding needs, for files: a later encoder may have others without changing the layout."""
+    return _knobs(codec, everything=False)
+
+
+def _knobs(codec: Any, everything: bool) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for field in fields(codec):
+        if not everything and not field.metadata.get("stored", True):
+            continue
         value = getattr(codec, field.name)
         if hasattr(value, "kind") and hasattr(value, "__dataclass_fields__"):
-            value = {"kind": value.kind, **knobs_of(value)}
+            value = {"kind": value.kind, **_knobs(value, everything)}
         out[field.name] = value
     return out

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
-from subbit.codecs.base import knobs_of
+from subbit.codecs.base import ENCODER, stored_knobs
 from subbit.codecs.blocks import decode_matrix
 from subbit.codecs.scalar import layout
 from subbit.codecs.scalar.coding import budget_bits, check_knobs, encode_scalar
@@ -30,9 +30,10 @@ class DeadZone:
     Laplacian random variables" (1996); entropy coder: Duda, arXiv 1311.2540.
     """
 
-    rate: float = 0.8
-    group: int = 0
+    rate: float = field(default=0.8, metadata=ENCODER)
+    group: int = field(default=0, metadata=ENCODER)
     id: ClassVar[str] = "deadzone"
+    section_names: ClassVar[frozenset[str]] = layout.SECTION_NAMES
 
     def __post_init__(self) -> None:
         """Refuse knobs that mean nothing."""
@@ -47,7 +48,7 @@ class DeadZone:
         rows, cols = matrix_shape(weight.shape)
         matrix = np.ascontiguousarray(weight.reshape(rows, cols), dtype=np.float32)
         found = encode_scalar(matrix, self.rate, self.group, importance, signed=True)
-        return Encoded(self.id, knobs_of(self), weight.shape, dtype_name(weight.dtype), found)
+        return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), found)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
         """Rebuild: symbol → level → centre × step."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from subbit.codecs.base import knobs_of
+from subbit.codecs.base import stored_knobs
 from subbit.codecs.blocks import output_for
 from subbit.codecs.sections import section_bytes
 from subbit.errors import SubbitError
@@ -32,6 +32,7 @@ class Dense:
     """
 
     id: ClassVar[str] = "dense"
+    section_names: ClassVar[frozenset[str]] = frozenset({"data"})
 
     def bits(self, shape: Shape, dtype: str = "float32") -> int:
         """The items as they are and the mode byte."""
@@ -50,7 +51,7 @@ class Dense:
             frame = zstandard.ZstdCompressor(level=_LEVEL, write_content_size=True).compress(planes.data)
             if len(frame) < items.size:
                 data = bytes([_PLANES]) + frame
-        return Encoded(self.id, knobs_of(self), weight.shape, dtype, {"data": data})
+        return Encoded(self.id, stored_knobs(self), weight.shape, dtype, {"data": data})
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
         """The exact bits, or where `out` has another floating type each value rounded once."""

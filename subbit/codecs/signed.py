@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from subbit.bits.packing import pack_signs
-from subbit.codecs.base import knobs_of
+from subbit.codecs.base import ENCODER, stored_knobs
 from subbit.codecs.blocks import decode_matrix
 from subbit.codecs.magnitudes.base import Magnitudes
 from subbit.codecs.scalar.density import row_means
 from subbit.errors import SubbitError, UsageError
 from subbit.kernels import kernel
-from subbit.records import Encoded, Shape, matrix_shape
+from subbit.records import Buffer, Encoded, Shape, matrix_shape
 from subbit.signs import SignPlane, flips, signs, word_count
 from subbit_formats.dtypes import dtype_name
 
@@ -34,12 +34,17 @@ class Signed:
 
     signs: SignPlane
     magnitudes: Magnitudes
-    drop: float = 0.0
+    drop: float = field(default=0.0, metadata=ENCODER)
     id: ClassVar[str] = "signed"
 
     def __post_init__(self) -> None:
         if not 0 <= self.drop < float("inf"):
             raise UsageError(f"drop={self.drop} is not a share of the mean magnitude", kind="knobs")
+
+    @property
+    def section_names(self) -> frozenset[str]:
+        """Plane, flips, and what the magnitudes write."""
+        return self.magnitudes.section_names | {"signs", "flips"}
 
     def bits(self, shape: Shape) -> int:
         """The parts' bounds, and what flips cost if the plane is wrong everywhere it can be."""
@@ -49,26 +54,26 @@ class Signed:
     def encode(self, weight: np.ndarray, importance: np.ndarray | None = None) -> Encoded:
         """Fit or render the plane, code the flips, and give |W| to the magnitude coder."""
         rows, cols = matrix_shape(weight.shape)
-        matrix = np.ascontiguousarray(weight.reshape(rows, cols), dtype=np.float32)
-        actual = pack_signs(matrix)
+        magnitudes = np.array(weight.reshape(rows, cols), dtype=np.float32, order="C")
+        actual = pack_signs(magnitudes)
+        np.abs(magnitudes, out=magnitudes)
         plane = self.signs.encode(actual, rows, cols)
         wrong = signs(self.signs, plane, rows, cols) ^ actual
-        magnitudes = np.abs(matrix)
         wrong &= ~pack_signs(_indifferent(magnitudes, self.drop))
         sections = {"signs": plane, "flips": flips.encode(wrong, rows, cols)}
         sections = {name: section for name, section in sections.items() if section}
         sections.update(self.magnitudes.encode(magnitudes, importance))
-        return Encoded(self.id, knobs_of(self), weight.shape, dtype_name(weight.dtype), sections)
+        return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), sections)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
         """Fill magnitudes, then XOR the plane's and the flips' sign bits into them."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         parts = dict(encoded.sections)
-        plane, flipped = parts.pop("signs", b""), parts.pop("flips", b"")
+        plane, flipped = (_optional(parts, name) for name in ("signs", "flips"))
         magnitudes, block = self.magnitudes.decoder(parts, rows, cols)
-        mask = flips.decode(flipped, rows, cols) if memoryview(flipped).nbytes else None
+        mask = flips.decode(flipped, rows, cols) if flipped else None
         apply = kernel("sign_planes").apply
-        if not memoryview(plane).nbytes and self.signs.bits(rows, cols):
+        if not plane and self.signs.bits(rows, cols):
             raise SubbitError("section 'signs' is missing", kind="section")
 
         def fill(start: int, stop: int, target: np.ndarray) -> None:
@@ -80,6 +85,16 @@ class Signed:
             apply(target, words)
 
         return decode_matrix(encoded, out, fill, block)
+
+
+def _optional(sections: dict[str, Buffer], name: str) -> memoryview:
+    """Take out a section that is left out, and never empty, where there is nothing to say."""
+    if name not in sections:
+        return memoryview(b"")
+    section = memoryview(sections.pop(name)).cast("B")
+    if not section:
+        raise SubbitError(f"section {name!r} is empty", kind="section")
+    return section
 
 
 def _indifferent(magnitudes: np.ndarray, drop: float) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from subbit.codecs.base import knobs_of
+from subbit.codecs.base import stored_knobs
 from subbit.codecs.blocks import decode_matrix, parallel, rows_per_block
 from subbit.codecs.halves import halves_size, pack_halves, unpack_halves
 from subbit.codecs.knobs import check_knob
@@ -33,6 +33,7 @@ class Uniform:
     """
 
     id: ClassVar[str] = "uniform"
+    section_names: ClassVar[frozenset[str]] = frozenset({"codes", "scales"})
     width: int = 8
     group: int = 64
 
@@ -73,7 +74,7 @@ class Uniform:
         steps[steps == 0] = np.inf
         parallel(find_codes, blocks)
         sections = {"codes": codes.tobytes(), "scales": scales.tobytes()}
-        return Encoded(self.id, knobs_of(self), weight.shape, dtype_name(weight.dtype), sections)
+        return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), sections)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
         """Code × scale: one multiplication, one rounding."""

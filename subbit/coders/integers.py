@@ -75,6 +75,8 @@ def _decode_buckets(body: np.ndarray, count: int) -> np.ndarray:
     if frequencies.table.shape[0] != 1 or frequencies.table.shape[1] > _BUCKET_COUNT:
         raise SubbitError("frequencies do not belong to integers", kind="section")
     length, offset = varints.read(body, offset)
+    if offset + length > len(body):
+        raise SubbitError("the buckets of integers are cut off", kind="section")
     buckets = rans.decode(body[offset : offset + length], count, frequencies).astype(np.int64)
     octaves = np.maximum(buckets // 8 - 1, 0)
     raw = unpack_fields(body[offset + length :], octaves)

@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from subbit.model.compressing import Progress
-from subbit.model.file import open_file
+from subbit.model.file import check_float, open_file
 from subbit_formats.dtypes import FLOATS, ITEM_SIZES
 from subbit_formats.safetensors_writer import SafetensorsWriter
 
@@ -28,6 +28,7 @@ def decompress(
     their names. `output` defaults to the file's name with `.safetensors`. Raises :class:`SubbitError` for damage, an
     existing output (unless `force`) or a full disk; nothing half-written stays behind.
     """
+    check_float(dtype)
     with open_file(path) as file:
         source = Path(path)
         name = source.name.removesuffix(".index.json").removesuffix(".sbit")
@@ -43,7 +44,6 @@ def decompress(
             for tensor_name in writer.names:
                 if progress is not None:
                     progress("decompress", done, sum(sizes.values()), tensor_name)
-                kind, _ = described[tensor_name]
-                writer.write(file[tensor_name].decode(dtype=kind if kind != file[tensor_name].dtype else None))
+                writer.write(file[tensor_name].decode(dtype=dtype))
                 done += sizes[tensor_name]
         return target

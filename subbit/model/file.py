@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from subbit.errors import SubbitError
+from subbit.errors import SubbitError, UsageError
 from subbit.records import Encoded
 from subbit.tensors import decode
 from subbit_formats.dtypes import FLOATS, numpy_dtype
 from subbit_formats.sbit import Archive, Entry, open_reader
 
-__all__ = ["File", "Tensor", "load", "open_file"]
+__all__ = ["File", "Tensor", "check_float", "load", "open_file"]
 
 
 @dataclass(frozen=True)
@@ -63,12 +63,16 @@ class Tensor:
         Into `out` (its shape, C-contiguous, floating), or as `dtype` (floats only), or as its own type. Raises
         :class:`SubbitError` that names the file and the tensor for damage or an `out` that does not fit.
         """
+        check_float(dtype)
+        path, name = self.archive.path, self.entry.name
         try:
             if out is None and dtype is not None and self.dtype in FLOATS:
                 out = np.empty(self.shape, numpy_dtype(dtype))
             return decode(self.encoded, out)
         except SubbitError as error:
-            raise error.at(path=self.archive.path, tensor=self.entry.name) from None
+            raise error.at(path=path, tensor=name) from None
+        except MemoryError:
+            raise SubbitError("does not fit into memory", kind="memory", path=path, tensor=name) from None
 
 
 class File(Mapping[str, Tensor]):
@@ -132,6 +136,13 @@ class File(Mapping[str, Tensor]):
         self.close()
 
 
+def check_float(dtype: str | None) -> None:
+    """Raise :class:`UsageError` unless `dtype` is None or the name of a floating type."""
+    if dtype is not None and dtype not in FLOATS:
+        hint = f"one of {', '.join(sorted(FLOATS))}"
+        raise UsageError(f"weights cannot be decoded as {dtype!r}", kind="dtype", hint=hint)
+
+
 def open_file(path: str | PathLike[str]) -> File:
     """Map a `.sbit` file or a set of shards and check its header and index; reads no weights.
 
@@ -146,8 +157,7 @@ def load(path: str | PathLike[str], dtype: str | None = None) -> dict[str, Any]:
     `dtype` (such as "float32" or "bfloat16") is for the floating tensors; without it each keeps its own type.
     Raises :class:`SubbitError` that names file and tensor for any damage.
     """
-    if dtype is not None:
-        numpy_dtype(dtype)
+    check_float(dtype)
     with open_file(path) as file:
         weights: dict[str, Any] = {name: file[name].decode(dtype=dtype) for name in file.archive.tensors}
         weights.update({name: weights[target] for name, target in file.aliases.items()})

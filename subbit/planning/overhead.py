@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from subbit.codecs import Codec
-from subbit.codecs.base import knobs_of
+from subbit.codecs.base import stored_knobs
 from subbit.records import Shape
 
 __all__ = ["container_bits", "padding_bits"]
@@ -29,7 +29,7 @@ def container_bits(name: str, shape: Shape, dtype: str, codec: Codec, sections: 
         "sections": [[section, 10**9 if section == "codes" else 10**5] for section in sections],
         "shape": list(shape),
     }
-    record = {"id": codec.id, "knobs": knobs_of(codec)}
+    record = {"id": codec.id, "knobs": stored_knobs(codec)}
     text = sum(
         len(json.dumps(part, separators=(",", ":"), ensure_ascii=False).encode()) + 1 for part in (entry, record)
     )

@@ -14,6 +14,11 @@ from subbit.errors import SubbitError, UsageError
 __all__ = ["Plan", "Rule"]
 
 VERSION = 1
+_NUMBER = (int, float)
+_FIELDS: dict[str, Any] = {
+    "pattern": str, "codec": Mapping, "covered": bool, "weights": int, "bits": _NUMBER, "error": _NUMBER, "why": str,
+}  # fmt: skip
+"""What a rule may say in JSON."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,10 @@ class Plan:
             raise UsageError(f"the plan is not JSON: {error}", kind="plan") from None
         if not isinstance(value, dict) or value.get("version") != VERSION or not isinstance(value.get("rules"), list):
             raise UsageError(f'a plan is {{"version": {VERSION}, "rules": […]}}', kind="plan")
-        return cls(tuple(_rule(number, rule) for number, rule in enumerate(value["rules"])), value.get("budget"))
+        budget = value.get("budget")
+        if budget is not None and (isinstance(budget, bool) or not isinstance(budget, _NUMBER)):
+            raise UsageError(f"a plan cannot have the budget {budget!r}", kind="plan")
+        return cls(tuple(_rule(number, rule) for number, rule in enumerate(value["rules"])), budget)
 
     def __str__(self) -> str:
         lines = [f"{'bits':>7} {'error':>7}  codec     tensor"]
@@ -102,9 +110,12 @@ class Plan:
 
 
 def _rule(number: int, value: Any) -> Rule:
-    known = {"pattern", "codec", "covered", "weights", "bits", "error", "why"}
-    if not isinstance(value, dict) or not isinstance(value.get("pattern"), str) or not set(value) <= known:
+    if not isinstance(value, dict) or not isinstance(value.get("pattern"), str):
         raise UsageError(f"rule {number} of the plan needs a pattern and a codec", kind="plan")
+    for key, item in value.items():
+        if key not in _FIELDS or not isinstance(item, _FIELDS[key]) or (type(item) is bool) != (key == "covered"):
+            text = f"rule {number} ({value['pattern']!r}) of the plan cannot have {key} = {item!r}"
+            raise UsageError(text, kind="plan", hint=f"known: {', '.join(_FIELDS)}")
     codec = value.get("codec")
     if not isinstance(codec, Mapping):
         raise UsageError(f"rule {number} ({value['pattern']!r}) of the plan has no codec", kind="plan")

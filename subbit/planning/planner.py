@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from glob import escape
 from typing import Protocol
 
 import numpy as np
@@ -88,7 +89,8 @@ def make_plan(
     chosen = _spend(measured, bits)
     for item, point in zip(measured, chosen, strict=True):
         rules[item.name] = _rule(item, point)
-    return Plan(tuple(rules[name] for name in tensors), bits)
+    exact = (replace(rules[name], pattern=escape(name)) for name in tensors)  # a name may look like a pattern
+    return Plan(tuple(exact), bits)
 
 
 def _measure(name: str, weight: np.ndarray, signs: str, declared: SignPlane | None, scale: float) -> _Measured:
@@ -111,7 +113,7 @@ def _spend(measured: list[_Measured], bits: float) -> list[Point]:
     smallest = math.fsum(item.points[0].bits for item in measured) / weights
     if smallest > bits:
         rounded = math.ceil(smallest * 1000) / 1000
-        hint = f"the smallest that can is {rounded:g}; --keep takes tensors out of the budget"
+        hint = f"the smallest that can is {rounded:.3f}; --keep takes tensors out of the budget"
         raise UsageError(f"a budget of {bits:g} bits a weight cannot be met", kind="budget", hint=hint)
     return allocate([item.points for item in measured], bits * weights)
 

@@ -34,6 +34,7 @@ class Magnitudes(Protocol):
     """One way of writing |W| down; see the module's text for the contract."""
 
     kind: ClassVar[str]
+    section_names: ClassVar[frozenset[str]]
 
     def bits(self, rows: int, cols: int) -> int:
         """An upper bound on the stored bits of a matrix of this shape."""

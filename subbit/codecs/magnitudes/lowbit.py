@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from subbit.codecs.base import ENCODER
 from subbit.codecs.magnitudes.base import Fill
 from subbit.codecs.scalar import layout
 from subbit.codecs.scalar.coding import budget_bits, check_knobs, encode_scalar
@@ -24,9 +25,10 @@ class LowBit:
     `rate` bits a weight, side information included; `group` as in :class:`DeadZone`.
     """
 
-    rate: float = 0.5
-    group: int = 0
+    rate: float = field(default=0.5, metadata=ENCODER)
+    group: int = field(default=0, metadata=ENCODER)
     kind: ClassVar[str] = "lowbit"
+    section_names: ClassVar[frozenset[str]] = layout.SECTION_NAMES
 
     def __post_init__(self) -> None:
         """Refuse knobs that mean nothing."""

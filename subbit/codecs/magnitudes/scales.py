@@ -33,6 +33,7 @@ class Scales:
     """
 
     kind: ClassVar[str] = "scales"
+    section_names: ClassVar[frozenset[str]] = frozenset({"factors"})
     rank: int = 1
 
     def __post_init__(self) -> None:

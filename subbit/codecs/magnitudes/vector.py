@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
+from subbit.codecs.base import ENCODER
 from subbit.codecs.blocks import parallel, rows_per_block
 from subbit.codecs.halves import halves_size, pack_halves, unpack_halves
 from subbit.codecs.knobs import check_knob
@@ -38,9 +39,10 @@ class Vector:
     """
 
     kind: ClassVar[str] = "vector"
+    section_names: ClassVar[frozenset[str]] = frozenset({"codes", "codebook", "scales"})
     dim: int = 17
     entries: int = 256
-    seed: int = 0
+    seed: int = field(default=0, metadata=ENCODER)
 
     def __post_init__(self) -> None:
         check_knob("dim", self.dim, 1, 64)

@@ -6,8 +6,8 @@ import numpy as np
 
 from subbit.codecs.scalar import layout
 from subbit.codecs.scalar.search import best_scene, fit_budget, scenes
-from subbit.codecs.scalar.steps import choose_steps
-from subbit.errors import UsageError
+from subbit.codecs.scalar.steps import choose_steps, in_range
+from subbit.errors import SubbitError
 
 __all__ = ["budget_bits", "check_knobs", "encode_scalar"]
 
@@ -16,11 +16,12 @@ _RETRY = 0.997
 
 
 def check_knobs(rate: float, group: int) -> None:
-    """Raise :class:`UsageError` unless the budget is within 0 … 12 bits and the group not negative."""
-    if not 0 < rate <= 12:
-        raise UsageError(f"{rate} bits a weight is not within 0 … 12", kind="knobs")
-    if group < 0:
-        raise UsageError(f"a group of {group} columns", kind="knobs", hint="0 means one step for the whole tensor")
+    """Raise :class:`SubbitError` (kind "knobs") unless the budget is within 0 … 12 bits and the group whole and ≥ 0."""
+    if isinstance(rate, bool) or not 0 < rate <= 12:
+        raise SubbitError(f"{rate} bits a weight is not within 0 … 12", kind="knobs")
+    if type(group) is not int or group < 0:
+        hint = "0 means one step for the whole tensor"
+        raise SubbitError(f"a group of {group} columns", kind="knobs", hint=hint)
 
 
 def budget_bits(rate: float, rows: int, cols: int) -> int:
@@ -33,6 +34,7 @@ def encode_scalar(
 ) -> dict[str, bytes]:
     """Quantize and write; if the written size misses the prediction upwards, aim a little lower and repeat."""
     limit = budget_bits(rate, *matrix.shape)
+    matrix, exponent = in_range(matrix)
     steps, step_codes = choose_steps(matrix, group, importance)
     if 8 * len(step_codes) > limit // 2:  # steps that would eat the budget are not worth having
         steps, step_codes = choose_steps(matrix, 0, None)
@@ -40,7 +42,7 @@ def encode_scalar(
     scene, start = best_scene(scenes(matrix, steps, signed), target)
     while True:
         start = fit_budget(scene, start, target)
-        found = layout.sections(start, step_codes)
+        found = layout.sections(start, step_codes, exponent)
         size = 8 * sum(len(section) for section in found.values())
         if size <= limit or target < 8:
             return found

@@ -57,12 +57,17 @@ class Density:
         return Density(self.rows[rows], self.columns, self.base, self.contexts)
 
 
-def densities(matrix: np.ndarray) -> Density:
-    """Alternate mean magnitudes of rows and columns, each relative to the other, as quarter octaves."""
+def densities(matrix: np.ndarray, relative: np.ndarray | None = None, group: int = 1) -> Density:
+    """Alternate mean magnitudes of rows and columns, each relative to the other, as quarter octaves.
+
+    Magnitudes are counted in steps: `relative[i, j // group]` is the step of a weight, None where all are equal.
+    """
+    if relative is not None and np.all(relative == relative.flat[0]):
+        relative = None
     row_scale, column_scale = np.ones(matrix.shape[0]), np.ones(matrix.shape[1])
     for _ in range(_ROUNDS):
-        row_scale = row_means(matrix, _inverse(column_scale))
-        column_scale = _column_means(matrix, _inverse(row_scale))
+        row_scale = row_means(matrix, _inverse(column_scale), relative, group)
+        column_scale = _column_means(matrix, _inverse(row_scale), relative, group)
     return Density.of(_clipped(quarter_octaves(row_scale)), _clipped(quarter_octaves(column_scale)))
 
 
@@ -74,27 +79,31 @@ def quarter_octaves(values: np.ndarray) -> np.ndarray:
     return out
 
 
-def row_means(matrix: np.ndarray, column_weights: np.ndarray) -> np.ndarray:
-    """Mean of |matrix| along each row, weighted by column."""
+def row_means(
+    matrix: np.ndarray, column_weights: np.ndarray, relative: np.ndarray | None = None, group: int = 1
+) -> np.ndarray:
+    """Mean of |matrix| (in steps, see :func:`densities`) along each row, weighted by column."""
     out = np.empty(matrix.shape[0])
     kernels = kernel("scalar")
 
     def task(chunk: int) -> None:
         part = _chunk(matrix, chunk)
-        kernels.row_means(matrix[part], column_weights, out[part])
+        kernels.row_means(_in_steps(matrix, relative, group, part), column_weights, out[part])
 
     parallel(task, _chunks(matrix))
     return out
 
 
-def _column_means(matrix: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
+def _column_means(
+    matrix: np.ndarray, row_weights: np.ndarray, relative: np.ndarray | None, group: int
+) -> np.ndarray:
     chunks = _chunks(matrix)
     partial = np.zeros((chunks, matrix.shape[1]))
     kernels = kernel("scalar")
 
     def task(chunk: int) -> None:
         part = _chunk(matrix, chunk)
-        kernels.column_sums(matrix[part], row_weights[part], partial[chunk])
+        kernels.column_sums(_in_steps(matrix, relative, group, part), row_weights[part], partial[chunk])
 
     parallel(task, chunks)
     total: np.ndarray = np.zeros(matrix.shape[1])
@@ -102,6 +111,13 @@ def _column_means(matrix: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
         total += part
     total /= matrix.shape[0]
     return total
+
+
+def _in_steps(matrix: np.ndarray, relative: np.ndarray | None, group: int, part: slice) -> np.ndarray:
+    if relative is None:
+        return matrix[part]
+    scaled: np.ndarray = matrix[part] / np.repeat(relative[part], group, axis=1)[:, : matrix.shape[1]]
+    return scaled
 
 
 def _chunks(matrix: np.ndarray) -> int:

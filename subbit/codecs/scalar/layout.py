@@ -7,6 +7,7 @@ frequencies, bytes of each block. `codes`: entropy-coded symbols, one rANS strea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -15,30 +16,33 @@ import numpy as np
 from subbit.codecs.blocks import parallel, rows_per_block
 from subbit.codecs.magnitudes.base import Fill
 from subbit.codecs.scalar.density import MAX_CONTEXTS, Density
-from subbit.codecs.scalar.quantizer import CENTERED, LEVELS, OFFSET_ZERO, Steps
+from subbit.codecs.scalar.quantizer import CENTERED, LEVELS, Steps
 from subbit.codecs.scalar.search import Quantized
 from subbit.codecs.scalar.steps import decode_steps
-from subbit.coders import integers, rans, varints
+from subbit.coders import integers, rans, varints, zigzag
 from subbit.coders.frequencies import Frequencies
 from subbit.errors import SubbitError
 from subbit.kernels import kernel
 from subbit.records import Buffer
 
-__all__ = ["decoder", "sections"]
+__all__ = ["SECTION_NAMES", "decoder", "sections"]
+
+SECTION_NAMES = frozenset({"model", "codes", "beyond"})
 
 
-def sections(result: Quantized, step_codes: bytes) -> dict[str, bytes]:
-    """Write a quantization down; `step_codes` are the relative steps as `steps.py` wrote them."""
-    frequencies, density = result.found.frequencies, result.scene.density
+def sections(result: Quantized, step_codes: bytes, exponent: int = 0) -> dict[str, bytes]:
+    """Write down a quantization of weights × 2^-exponent; `step_codes` are the relative steps as `steps.py` wrote them."""
+    scene, frequencies, density = result.scene, result.found.frequencies, result.scene.density
     blocks = _encode_blocks(result)
-    model = bytearray(np.float32(result.step).astype("<f4").tobytes())
+    model = bytearray(_stored_step(result, exponent).astype("<f4").tobytes())
     model += varints.write([density.contexts, density.base])
     if density.contexts > 1:
         _append(model, integers.encode(density.rows))
         _append(model, integers.encode(density.columns))
     _append(model, step_codes)
     model += frequencies.to_bytes()
-    _append(model, integers.encode(result.tables.stored_offsets))
+    levels = _level_count(frequencies.table.shape[1], scene.signed)
+    _append(model, integers.encode(zigzag.fold(result.tables.offsets[:, :levels].ravel().astype(np.int64))))
     if frequencies.table.shape[1] > 1:
         _append(model, integers.encode(np.array([len(block) for block in blocks], np.int64)))
     out = {"model": bytes(model)}
@@ -47,6 +51,12 @@ def sections(result: Quantized, step_codes: bytes) -> dict[str, bytes]:
     if result.found.beyond:
         out["beyond"] = _encode_beyond(result)
     return out
+
+
+def _stored_step(result: Quantized, exponent: int) -> np.float32:
+    """The step of the original weights; where float32 ends, the nearest that every group can be multiplied with."""
+    smallest, largest = 2.0**-149, 2.0**127 / float(result.scene.steps.relative.max())
+    return np.float32(min(max(math.ldexp(float(result.step), exponent), smallest), largest))
 
 
 def _append(model: bytearray, blob: bytes) -> None:
@@ -89,10 +99,9 @@ def _encode_beyond(result: Quantized) -> bytes:
         np.rint(np.minimum(np.maximum(scaled[far], -(2.0**30)), 2.0**30)).astype(np.int64),
     )
     gaps = np.diff(positions, prepend=-1) - 1
-    zigzag = np.where(values < 0, -2 * values - 1, 2 * values)
     out = bytearray(varints.write([positions.size]))
     _append(out, integers.encode(gaps))
-    _append(out, integers.encode(zigzag))
+    _append(out, integers.encode(zigzag.fold(values)))
     return bytes(out)
 
 
@@ -113,9 +122,12 @@ def decoder(found: Mapping[str, Buffer], rows: int, cols: int, signed: bool) -> 
     codes = memoryview(b"") if empty else memoryview(_section(found, "codes")).cast("B")
     if len(codes) != int(model.starts[-1]):
         raise SubbitError(f"codes hold {len(codes)} bytes, the model says {model.starts[-1]}", kind="section")
-    positions, values = _read_beyond(found.get("beyond"), rows * cols)
+    positions, values = _read_beyond(found.get("beyond"), rows * cols, signed)
     kernels, size = kernel("scalar"), rows_per_block(cols)
-    relative = np.ascontiguousarray(model.step * model.steps.relative)
+    with np.errstate(over="ignore"):
+        relative = np.ascontiguousarray(model.step * model.steps.relative)
+    if not np.isfinite(relative).all():
+        raise SubbitError("a step is not finite", kind="section")
 
     def fill(start: int, stop: int, block: np.ndarray) -> None:
         contexts = np.zeros(block.shape, np.uint8)
@@ -165,7 +177,8 @@ def _read_model(data: Buffer, rows: int, cols: int, signed: bool) -> _Model:
     if frequencies.table.shape[0] != contexts or frequencies.table.shape[1] > (2 * LEVELS - 1 if signed else LEVELS):
         raise SubbitError(f"frequencies of shape {frequencies.table.shape} do not fit", kind="section")
     blob, at = _blob(view, at)
-    offsets = integers.decode(blob, contexts * CENTERED, limit=1 << 12).reshape(contexts, CENTERED) - OFFSET_ZERO
+    levels = min(CENTERED, _level_count(frequencies.table.shape[1], signed))
+    offsets = zigzag.unfold(integers.decode(blob, contexts * levels, limit=1 << 12)).reshape(contexts, levels)
     starts = np.zeros(-(-rows // rows_per_block(cols)) + 1, np.int64)
     if frequencies.table.shape[1] > 1:
         blob, at = _blob(view, at)
@@ -183,6 +196,11 @@ def _blob(view: memoryview, at: int) -> tuple[memoryview, int]:
     return view[at : at + size], at + size
 
 
+def _level_count(alphabet: int, signed: bool) -> int:
+    """Levels of an alphabet: both signs of a level are one."""
+    return alphabet // 2 + 1 if signed else alphabet
+
+
 def _values(offsets: np.ndarray, alphabet: int, signed: bool) -> np.ndarray:
     """What every symbol stands for, in steps: exact multiples of 1/256 in float32."""
     symbols = np.arange(alphabet)
@@ -190,12 +208,14 @@ def _values(offsets: np.ndarray, alphabet: int, signed: bool) -> np.ndarray:
     fixed = np.broadcast_to(levels * 256, (offsets.shape[0], alphabet)).copy()
     near = levels < CENTERED
     fixed[:, near] += offsets[:, levels[near]]
+    if not signed and int(fixed.min()) < 0:
+        raise SubbitError("a magnitude is negative", kind="section")
     if signed:
         fixed = np.where((symbols > 0) & (symbols % 2 == 0), -fixed, fixed)
     return (fixed / 256).astype(np.float32)
 
 
-def _read_beyond(data: Buffer | None, weights: int) -> tuple[np.ndarray, np.ndarray]:
+def _read_beyond(data: Buffer | None, weights: int, signed: bool) -> tuple[np.ndarray, np.ndarray]:
     if data is None:
         return np.empty(0, np.int64), np.empty(0, np.float32)
     view = memoryview(data).cast("B")
@@ -205,8 +225,9 @@ def _read_beyond(data: Buffer | None, weights: int) -> tuple[np.ndarray, np.ndar
     blob, at = _blob(view, at)
     positions = np.cumsum(integers.decode(blob, count, limit=weights) + 1) - 1
     blob, at = _blob(view, at)
-    zigzag = integers.decode(blob, count)
+    values = zigzag.unfold(integers.decode(blob, count))
+    if not signed and values.size and int(values.min()) < 0:
+        raise SubbitError("a magnitude is negative", kind="section")
     if at != len(view) or (count and int(positions[-1]) >= weights):
         raise SubbitError("a position beyond the last weight", kind="section")
-    values = np.where(zigzag % 2 == 1, -(zigzag + 1) // 2, zigzag // 2)
     return positions, values.astype(np.float32)

@@ -22,7 +22,6 @@ __all__ = ["CENTERED", "LEVELS", "Pass", "Steps", "Tables", "run"]
 
 LEVELS = 64  # magnitudes beyond the last level are written one by one
 CENTERED = 4  # levels whose centre is stored
-OFFSET_ZERO = 256
 LAMBDA = np.float32(5 / 32)
 _CHUNKS = 64
 _CHUNK_WEIGHTS = 1 << 15
@@ -47,11 +46,6 @@ class Tables:
 
     costs: np.ndarray  # float32 (contexts, LEVELS)
     offsets: np.ndarray  # int16 (contexts, CENTERED), in 1/256 step
-
-    @property
-    def stored_offsets(self) -> np.ndarray:
-        """Offsets as the non-negative integers that files hold."""
-        return self.offsets.ravel().astype(np.int64) + OFFSET_ZERO
 
     @property
     def centers(self) -> np.ndarray:

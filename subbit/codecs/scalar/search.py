@@ -15,7 +15,7 @@ import numpy as np
 from subbit.codecs.blocks import rows_per_block
 from subbit.codecs.scalar.density import Density, densities
 from subbit.codecs.scalar.quantizer import LAMBDA, Pass, Steps, Tables, run
-from subbit.coders import integers, rans
+from subbit.coders import integers, rans, zigzag
 
 __all__ = ["Quantized", "Scene", "best_scene", "fit_budget", "overhead_bits", "rate_distortion", "scenes", "settle"]
 
@@ -89,7 +89,7 @@ def total_bits(result: Quantized, weights: int) -> float:
     """Predicted bits of the whole tensor, from a quantization of all or of a sample of it."""
     found, cols = result.found, max(result.scene.matrix.shape[1], 1)
     scale = weights / max(int(result.symbols.size), 1)
-    tables = 8.0 * (len(found.frequencies.to_bytes()) + len(integers.encode(result.tables.stored_offsets)) + 16)
+    tables = 8.0 * (len(found.frequencies.to_bytes()) + len(integers.encode(zigzag.fold(result.tables.offsets.ravel().astype(np.int64)))) + 16)
     size = rows_per_block(cols) * cols
     blocks = -(-weights // size) * (32.0 * rans.lanes_for(min(size, weights)) + 16)
     return float(scale * (found.symbol_bits + _PATCH_BITS * found.beyond) + tables + blocks + result.scene.side_bits)

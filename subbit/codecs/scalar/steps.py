@@ -14,10 +14,28 @@ from subbit.coders import integers, varints
 from subbit.errors import SubbitError
 from subbit.records import Buffer
 
-__all__ = ["choose_steps", "decode_steps"]
+__all__ = ["choose_steps", "decode_steps", "in_range"]
 
 _RANGE = 64  # quarter octaves kept below the largest step
 _QUARTERS = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
+_EXTREME = 100  # octaves from 1 beyond which steps or their inverses could leave float32
+_SUBNORMAL = -126  # octave below which float32 loses digits, and steps with it
+_LARGEST = np.float32(1.5e38)  # larger weights are cut here: a level is rebuilt at less than twice its weights
+
+
+def in_range(matrix: np.ndarray) -> tuple[np.ndarray, int]:
+    """A matrix whose steps float32 can hold, and the power of two that it was divided by.
+
+    Nearly always that is the matrix itself and 0. One beyond 2^±100 is scaled; one of subnormal numbers alone
+    (below 1.2e-38) becomes zeros.
+    """
+    peak = max(matrix.max(initial=0), -matrix.min(initial=0))
+    exponent = int(np.frexp(peak)[1])
+    if peak == 0 or abs(exponent) <= _EXTREME:
+        return matrix, 0
+    if exponent <= _SUBNORMAL:
+        return np.zeros_like(matrix), 0
+    return np.ldexp(np.clip(matrix, -_LARGEST, _LARGEST), -exponent), exponent
 
 
 def choose_steps(matrix: np.ndarray, group: int, importance: np.ndarray | None) -> tuple[Steps, bytes]:
@@ -35,7 +53,10 @@ def choose_steps(matrix: np.ndarray, group: int, importance: np.ndarray | None) 
             source = np.broadcast_to(importance, matrix.shape)[:, part].astype(np.float64)
         scale[:, g] = row_means(source, np.ones(source.shape[1]))
     codes = quarter_octaves(scale) if importance is None else -(quarter_octaves(scale) // 2)
-    codes = np.maximum(codes, codes.max() - _RANGE)
+    used = codes[scale > 0] if (scale > 0).any() else np.zeros(1, np.int64)
+    if importance is not None:  # what costs nothing takes the largest step that anything else has
+        codes = np.minimum(codes, used.max())
+    codes = np.maximum(codes, used.max() - _RANGE)
     codes -= codes.min()
     blob = varints.write([width]) + integers.encode(codes.ravel())
     return _steps(codes, rows, width), blob

@@ -64,7 +64,7 @@ def test_no_exchange_of_one_unit_saves_more_than_a_trifle(counts: list[int]) -> 
         if table[0, giver] > 1:
             table[0, giver] -= 1
             table[0, taker] += 1
-            assert Frequencies(table).cost(histogram) > best * (1 - 1e-4) - 1e-6
+            assert Frequencies(table).cost(histogram) > best * (1 - 1e-3) - 1e-6
 
 
 def test_cost_is_near_the_entropy_and_infinite_for_what_cannot_be_coded() -> None:

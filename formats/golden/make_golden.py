@@ -1,0 +1,275 @@
+"""Write the goldens: small files that every later reader decodes to the same bytes. Their only writer.
+
+    python formats/golden/make_golden.py [--output FOLDER] [--force]
+
+They go to a folder named after `RELEASE`, their digests to `digests.json`. Files of a release stay for ever: where
+an encoder writes other bytes after it, set `RELEASE` to the next one. A file that exists with other bytes is not
+overwritten without --force, which is for layouts that were never released.
+
+Weights come from the counter hash of TEMPLATES.md, by integers alone: bell-shaped, rows of uneven size.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import zstandard
+
+import subbit
+from subbit import (
+    Angle,
+    Codec,
+    DeadZone,
+    Dense,
+    Fitted,
+    Hadamard,
+    Hashed,
+    LowBit,
+    LowRank,
+    Scales,
+    Signed,
+    Stored,
+    Uniform,
+    Vector,
+)
+from subbit.bits.packing import unpack_signs
+from subbit.kernels import kernel
+from subbit.records import matrix_shape
+from subbit.signs import SignPlane, signs
+from subbit_formats.dtypes import ITEM_SIZES, numpy_dtype
+from subbit_formats.sbit import ShardedWriter, Writer
+
+RELEASE = "0.1"
+HOME = Path(__file__).parent
+DIGESTS = "digests.json"
+ZSTD = "zstd"
+"""Metadata key of the files that hold zstd frames: another version of the library may write other frames."""
+
+Tensors = dict[str, tuple[np.ndarray, Codec]]
+
+
+def hashed(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Random uint64 words."""
+    return np.asarray(kernel("counter_hash").words(seed, 0, 0, int(np.prod(shape)))).reshape(shape)
+
+
+def weights(shape: tuple[int, ...], seed: int, dtype: str = "float32") -> np.ndarray:
+    """Odd multiples of 2^-16 with a bell-shaped distribution, rows scaled by 1, 2, 4 or 8; rounded to the type."""
+    fields = hashed(shape, seed)[..., None] >> np.arange(0, 64, 16, dtype=np.uint64) & np.uint64(1023)
+    bell = fields.astype(np.int64).sum(axis=-1) - 2046
+    rows = hashed((shape[0],) + (1,) * (len(shape) - 1), seed + 1) % np.uint64(4)
+    values = (2 * bell + 1) << rows.astype(np.int64)
+    return np.asarray(values.astype(np.float64) / 65536, numpy_dtype(dtype))
+
+
+def templated(shape: tuple[int, ...], plane: SignPlane, seed: int, one_in: int = 0) -> np.ndarray:
+    """Weights with the signs of a plane, `one_in` of them flipped (0: none)."""
+    rows, cols = matrix_shape(shape)
+    negative = unpack_signs(signs(plane, b"", rows, cols), cols).reshape(shape)
+    if one_in:
+        negative = negative ^ (hashed(shape, seed + 2) % np.uint64(one_in) == 0)
+    magnitudes = np.abs(weights(shape, seed))
+    return np.asarray(np.where(negative, -magnitudes, magnitudes))
+
+
+def dense_types() -> Tensors:
+    """Every element type, 0-d, 1-D and empty tensors; all too small to compress."""
+    found: Tensors = {}
+    for number, (name, size) in enumerate(sorted(ITEM_SIZES.items())):
+        items = hashed((5 * -(-size // 8),), number).view(np.uint8)[: 5 * size]
+        items = items & np.uint8(1) if name == "bool" else items
+        found[name] = items.view(numpy_dtype(name)), Dense()
+    found["empty"] = np.zeros((0, 5), np.float32), Dense()
+    found["scalar"] = np.float32(2.5) * np.ones((), np.float32), Dense()
+    return found
+
+
+def dense_frames() -> Tensors:
+    """Byte planes behind a zstd frame."""
+    return {name: (weights((40, 30), 3, name), Dense()) for name in ("bfloat16", "float32", "float64")}
+
+
+def uniform() -> Tensors:
+    """Widths, groups that end early, odd shapes."""
+    return {
+        "2": (weights((5, 13), 10), Uniform(width=2, group=4)),
+        "3": (weights((3, 2, 3, 3), 11, "float16"), Uniform(width=3, group=65536)),
+        "5": (weights((3, 7, 5), 12, "bfloat16"), Uniform(width=5, group=1)),
+        "8": (weights((6, 70), 13), Uniform()),
+        "one": (weights((1, 1), 14), Uniform()),
+        "zeros": (np.zeros((2, 3), np.float32), Uniform()),
+    }
+
+
+def sign_planes() -> Tensors:
+    """Every kind as declared, with every 20th and with every second sign flipped; 64-column edges, several blocks."""
+    kinds = (Angle(7), LowRank(3, 7), Hadamard(2**64 - 1), Hashed(7))
+    found: Tensors = {"0": (np.zeros((3, 5), np.float32), Signed(Angle(), Scales()))}
+    for plane in kinds:
+        found[plane.kind] = templated((9, 150), plane, 20), Signed(plane, Scales())
+        found[f"{plane.kind}-flips"] = templated((70, 66), plane, 21, 20), Signed(plane, Scales())
+        found[f"{plane.kind}-mask"] = templated((3, 3, 7), plane, 22, 2), Signed(plane, Scales())
+    found["fitted"] = templated((33, 40), Angle(9), 23), Signed(Fitted(), Scales())
+    found["fitted-flips"] = templated((33, 40), Angle(9), 23, 10), Signed(Fitted(width=8), Scales())
+    found["stored"] = weights((5, 67), 24), Signed(Stored(), Scales())
+    found["dropped"] = templated((16, 16), Hashed(1), 25, 8), Signed(Hashed(1), Scales(), drop=0.5)
+    return found
+
+
+def magnitudes() -> Tensors:
+    """Every kind with both of its number formats; codes of 1 to 9 bits; vectors that end early."""
+    columns = np.abs(weights((1, 9), 30))
+    falling = np.concatenate([np.ldexp(columns, -k) for k in range(14)]).astype(np.float32)
+    parts: dict[str, tuple[np.ndarray, Any]] = {
+        "scales-1": (weights((7, 12), 31), Scales()),
+        "scales-3": (weights((20, 30), 32, "float16"), Scales(rank=3)),
+        "scales-half": (falling, Scales()),
+        "vector": (weights((40, 41), 33), Vector(dim=4, entries=16)),
+        "vector-9": (weights((40, 40), 34), Vector(dim=2, entries=300)),
+        "vector-half": (weights((4, 19), 35, "bfloat16"), Vector(seed=5)),
+        "vector-narrow": (weights((2, 3), 36), Vector(dim=8)),
+        "vector-one": (weights((3, 5), 37), Vector(dim=5, entries=1)),
+        "lowbit": (weights((30, 40), 38), LowBit(0.6)),
+        "lowbit-contexts": (uneven((96, 96), 39), LowBit(1.0)),
+        "lowbit-groups": (weights((64, 50), 40), LowBit(1.0, group=16)),
+        "lowbit-beyond": (outliers((48, 64), 41), LowBit(1.5)),
+        "one": (weights((1, 1), 42), LowBit(8.0)),
+    }
+    return {name: (weight, Signed(Stored(), part)) for name, (weight, part) in parts.items()}
+
+
+def uneven(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Weights whose columns differ in size, too: density contexts pay."""
+    columns = (hashed((shape[1],), seed + 5) % np.uint64(5)).astype(np.int32)
+    return np.asarray(np.ldexp(weights(shape, seed), -columns), np.float32)
+
+
+def outliers(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Weights of which a few are 2^10 times larger: beyond the last level of a scalar quantizer."""
+    factors = np.where(hashed(shape, seed + 3) % np.uint64(500) == 0, 1024, 1)
+    return np.asarray(factors * weights(shape, seed), np.float32)
+
+
+def deadzone() -> Tensors:
+    """Odd shapes and element types, groups, outliers."""
+    return {
+        "0": (np.zeros((4, 5), np.float32), DeadZone()),
+        "1x1": (weights((1, 1), 50), DeadZone()),
+        "1x7": (weights((1, 7), 51), DeadZone(4.0)),
+        "3-d": (weights((6, 5, 7), 52, "bfloat16"), DeadZone(2.0)),
+        "4-d": (weights((8, 6, 3, 3), 53, "float16"), DeadZone(1.0)),
+        "double": (weights((30, 31), 54, "float64"), DeadZone(3.0)),
+        "groups": (weights((64, 50), 55), DeadZone(1.0, group=16)),
+        "huge": (np.ldexp(weights((9, 40), 58), 120), DeadZone(2.0)),
+        "rows": (weights((64, 50), 56), DeadZone(1.0, group=1000)),
+        "beyond": (outliers((48, 64), 57), DeadZone(1.5)),
+    }
+
+
+def deadzone_contexts() -> Tensors:
+    """Density contexts, several rANS lanes."""
+    return {"w": (uneven((96, 96), 60), DeadZone(1.2))}
+
+
+def deadzone_blocks() -> Tensors:
+    """More rows than fit into one block of 2^18 weights, nearly all of them 0."""
+    weight = weights((520, 512), 70) * (hashed((520, 512), 71) % np.uint64(400) == 0)
+    return {"w": (weight, DeadZone(0.025))}
+
+
+FILES: dict[str, Callable[[], Tensors]] = {
+    "deadzone": deadzone,
+    "deadzone-blocks": deadzone_blocks,
+    "deadzone-contexts": deadzone_contexts,
+    "dense-frames": dense_frames,
+    "dense-types": dense_types,
+    "magnitudes": magnitudes,
+    "signs": sign_planes,
+    "uniform": uniform,
+}
+
+
+def add_all(writer: Any, tensors: Tensors) -> None:
+    """Encode the tensors and append them in the order of their names."""
+    for name, (weight, codec) in sorted(tensors.items()):
+        encoded = subbit.encode(weight, codec)
+        writer.add(
+            name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
+            sections=encoded.sections, covered=encoded.codec != Dense.id,
+        )  # fmt: skip
+
+
+def write_all(folder: Path) -> None:
+    """Write every golden into `folder`."""
+    version = ".".join(map(str, zstandard.ZSTD_VERSION))
+    for name, tensors in FILES.items():
+        with Writer(folder / f"{name}.sbit", {ZSTD: version} if name == "dense-frames" else {}) as writer:
+            add_all(writer, tensors())
+    one: Tensors = {"w": (weights((2, 3), 80), Dense())}
+    tiny: dict[str, Codec] = {"dense": Dense(), "deadzone": DeadZone(4.0), "uniform": Uniform()}
+    for name, codec in tiny.items():
+        with Writer(folder / f"tiny-{name}.sbit") as writer:
+            add_all(writer, {"w": (one["w"][0], codec)})
+    with Writer(folder / "aliases.sbit", {"made by": "make_golden", "ключ": "значение"}) as writer:
+        add_all(writer, one | {"ä": (weights((5,), 81), Dense())})
+        writer.alias("tied", "w")
+        writer.extra("plain.txt", b"short")
+    with Writer(folder / "extras.sbit", {ZSTD: version}) as writer:
+        add_all(writer, one)
+        writer.extra("config.json", json.dumps({"layers": [0] * 200}).encode())
+        writer.extra("plain.txt", b"text " * 20, compress=False)
+    with ShardedWriter(folder / "shards.sbit", 2000, {"made by": "make_golden"}) as sharded:
+        add_all(sharded, {f"w{k}": (weights((16, 16), 90 + k), Uniform(width=4)) for k in range(4)})
+        sharded.alias("tied", "w3")
+        sharded.extra("plain.txt", b"short")
+
+
+def digests(folder: Path) -> dict[str, Any]:
+    """The SHA-256 of each file, and of the elements of its tensors, little-endian."""
+    found: dict[str, Any] = {}
+    for path in sorted(folder.iterdir()):
+        tensors = {
+            name: {"dtype": value.dtype.name, "shape": list(value.shape), "sha256": sha256(value.tobytes())}
+            for name, value in sorted(subbit.load(path).items())
+        }
+        found[f"{RELEASE}/{path.name}"] = {"sha256": sha256(path.read_bytes()), "tensors": tensors}
+    return found
+
+
+def sha256(data: bytes) -> str:
+    """Hexadecimal digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def main() -> None:
+    """Write the goldens to a temporary folder, compare, and move them into place."""
+    parser = argparse.ArgumentParser(description="Write the golden files of this release.")
+    parser.add_argument("--output", type=Path, default=HOME, help="folder to write to (this one)")
+    parser.add_argument("--force", action="store_true", help="overwrite files whose bytes have changed")
+    options = parser.parse_args()
+    target, index = options.output / RELEASE, options.output / DIGESTS
+    known = json.loads(index.read_text(encoding="utf-8")) if index.exists() else {}
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name) / RELEASE
+        made.mkdir()
+        write_all(made)
+        now = digests(made)
+        changed = [name for name, digest in now.items() if name in known and known[name] != digest]
+        if changed and not options.force:
+            parser.exit(1, f"not written, because these have changed: {', '.join(changed)} (--force overwrites)\n")
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(made, target)
+    kept = {name: digest for name, digest in known.items() if not name.startswith(f"{RELEASE}/")}
+    index.write_text(json.dumps(kept | now, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

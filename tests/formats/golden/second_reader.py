@@ -1,0 +1,223 @@
+"""A second reader of `.sbit` files, written from SPEC.md and TEMPLATES.md alone, in plain Python.
+
+It shares no line with the library: where both decode the goldens to the same bytes, the text suffices. It checks
+only what keeps it on track; refusing bad files is the library's part.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from array import array
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import xxhash
+import zstandard
+
+from tests.formats.golden.second_parts import Cursor, f32, fields, halves, integers, numbers, rans, seen
+from tests.formats.golden.second_planes import flips, plane
+
+SIZES = {"float64": 8, "complex64": 8, "int64": 8, "uint64": 8, "complex128": 16}
+SIZES |= dict.fromkeys(("float32", "int32", "uint32"), 4)
+SIZES |= dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 2)
+
+
+def read(path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+    """Every tensor and alias of a file as (element type, shape, little-endian bytes of its elements)."""
+    data = path.read_bytes()
+    if path.suffix == ".json":
+        return {name: read(path.parent / shard)[name] for name, shard in json.loads(data)["weight_map"].items()}
+    magic, major, _, _, size, offset, index_size, count = struct.unpack_from("<8sHHIQQQQ", data)
+    assert (magic, major, size) == (b"\x89SBT\r\n\x1a\n", 1, len(data))
+    assert data[112:128] == digest(data[:112])
+    assert data[48:64] == digest(data[offset:])
+    assert data[64:80] == digest(data[128:])
+    index = json.loads(data[offset : offset + index_size])
+    hashes = [data[at : at + 16] for at in range(offset + index_size, size, 16)]
+    found, extras = {}, index.get("extras", [])
+    sections = places(data, [s for t in index["tensors"] for _, s in t["sections"]] + [e["size"] for e in extras])
+    assert len(sections) == len(hashes) == count
+    assert [digest(section) for section in sections] == hashes
+    left = iter(sections)
+    for tensor in index["tensors"]:
+        codec, shape = index["codecs"][tensor["codec"]], tuple(tensor["shape"])
+        parts = {name: next(left) for name, _ in tensor["sections"]}
+        found[tensor["name"]] = tensor["dtype"], shape, decode(codec, shape, tensor["dtype"], parts)
+    for extra, section in zip(extras, left, strict=True):
+        seen.add("extra, " + ("plain" if "raw_size" not in extra else "compressed"))
+        assert len(unpacked(section, extra["raw_size"]) if "raw_size" in extra else section) > 0
+    return found | {name: found[target] for name, target in index.get("aliases", {}).items()}
+
+
+def digest(data: bytes) -> bytes:
+    return xxhash.xxh3_128(data).digest()
+
+
+def places(data: bytes, sizes: list[int]) -> list[bytes]:
+    at, out = 128, []
+    for size in sizes:
+        start = at if size == 0 else -(-at // (64 if size >= 4096 else 8)) * (64 if size >= 4096 else 8)
+        assert not any(data[at:start])
+        out.append(data[start : start + size])
+        at = start + size
+    return out
+
+
+def unpacked(frame: bytes, size: int) -> bytes:
+    assert zstandard.frame_content_size(frame) == size
+    return zstandard.ZstdDecompressor().decompress(frame)
+
+
+def decode(codec: dict[str, Any], shape: tuple[int, ...], dtype: str, parts: dict[str, bytes]) -> bytes:
+    knobs = codec.get("knobs", {})
+    seen.add(codec["id"])
+    if codec["id"] == "dense":
+        return dense(parts["data"], math.prod(shape) * SIZES.get(dtype, 1), SIZES.get(dtype, 1))
+    rows, cols = matrix(shape)
+    values: Iterable[float]
+    if codec["id"] == "uniform":
+        values = uniform(knobs, rows, cols, parts)
+    elif codec["id"] == "deadzone":
+        values = scalar(rows, cols, parts, signed=True)
+    else:
+        values = signed(knobs, rows, cols, parts)
+    return elements(array("f", values), dtype)
+
+
+def elements(values: array[float], dtype: str) -> bytes:
+    if dtype == "bfloat16":
+        bits = struct.unpack(f"<{len(values)}I", struct.pack(f"<{len(values)}f", *values))
+        return b"".join(struct.pack("<H", (b + 0x7FFF + (b >> 16 & 1)) >> 16) for b in bits)
+    if dtype == "float16":
+        values = f32(math.copysign(math.inf, v) if abs(v) >= 65520 else v for v in values)
+    code = {"float16": "e", "float32": "f", "float64": "d"}[dtype]
+    return struct.pack(f"<{len(values)}{code}", *values)
+
+
+def matrix(shape: tuple[int, ...]) -> tuple[int, int]:
+    if len(shape) < 2:
+        return 1, math.prod(shape)
+    splits = [(math.prod(shape[:k]), math.prod(shape[k:])) for k in range(1, len(shape))]
+    return min(splits, key=max)
+
+
+def dense(data: bytes, size: int, item: int) -> bytes:
+    seen.add(f"dense, mode {data[0]}")
+    if data[0] == 0:
+        assert len(data) == 1 + size
+        return data[1:]
+    planes, count = unpacked(data[1:], size), size // item
+    return bytes(planes[k * count + i] for i in range(count) for k in range(item))
+
+
+def uniform(knobs: dict[str, int], rows: int, cols: int, parts: dict[str, bytes]) -> Iterator[float]:
+    width, group = knobs.get("width", 8), knobs.get("group", 64)
+    groups = -(-cols // group)
+    scales = halves(parts["scales"], rows * groups)
+    for i, codes in enumerate(code_rows(parts["codes"], rows, cols, width)):
+        for j, code in enumerate(codes):
+            yield (code - (1 << width >> 1)) * scales[i * groups + j // group]
+
+
+def code_rows(data: bytes, rows: int, count: int, width: int) -> Iterator[list[int]]:
+    size = -(-count * width // 8)
+    assert len(data) == rows * size
+    return (fields(data[i * size : (i + 1) * size], [width] * count) for i in range(rows))
+
+
+def signed(knobs: dict[str, Any], rows: int, cols: int, parts: dict[str, bytes]) -> list[float]:
+    kind = knobs["magnitudes"]["kind"]
+    seen.update((kind, f"{knobs['signs']['kind']}, {'flips' if 'flips' in parts else 'no flips'}"))
+    magnitudes: Iterable[float]
+    if kind == "lowbit":
+        magnitudes = scalar(rows, cols, parts, signed=False)
+    else:
+        magnitudes = {"scales": rank_k, "vector": vector}[kind](knobs["magnitudes"], rows, cols, parts)
+    negative = plane(knobs["signs"], rows, cols, parts.get("signs", b""))
+    flipped = flips(parts.get("flips", b""), rows * cols)
+    return [-m if n ^ f else m for m, n, f in zip(magnitudes, negative, flipped, strict=True)]
+
+
+def rank_k(knobs: dict[str, int], rows: int, cols: int, parts: dict[str, bytes]) -> array[float]:
+    data, rank = parts["factors"], knobs.get("rank", 1)
+    seen.add(f"factors, mode {data[0]}")
+    scales = struct.unpack_from(f"<{2 * rank}f", data, 1)
+    stored = struct.unpack(f"<{rank * (rows + cols)}{'Be'[data[0]]}", data[1 + 8 * rank :])
+    total = f32([-0.0]) * (rows * cols)  # the neutral element: -0.0 + x is x
+    for t in range(rank):
+        r = f32(x * scales[t] for x in stored[t * rows : (t + 1) * rows])
+        c = f32(x * scales[rank + t] for x in stored[rank * rows + t * cols : rank * rows + (t + 1) * cols])
+        total = f32(s + p for s, p in zip(total, f32(x * y for x in r for y in c), strict=True))
+    return total
+
+
+def vector(knobs: dict[str, int], rows: int, cols: int, parts: dict[str, bytes]) -> Iterator[float]:
+    dim = max(1, min(knobs.get("dim", 17), cols))
+    entries = max(1, min(knobs.get("entries", 256), rows * (cols // dim)))
+    width = max(1, (entries - 1).bit_length())
+    mode, step = struct.unpack_from("<Bf", parts["codebook"])
+    seen.add(f"codebook, mode {mode}")
+    book = f32(c * step for c in struct.unpack(f"<{dim * entries}{'Be'[mode]}", parts["codebook"][5:]))
+    book += f32([0.0]) * (dim * ((1 << width) - entries))
+    scales = halves(parts["scales"], rows)
+    for scale, codes in zip(scales, code_rows(parts["codes"], rows, -(-cols // dim), width), strict=True):
+        for j in range(cols):
+            yield book[codes[j // dim] * dim + j % dim] * scale
+
+
+def scalar(rows: int, cols: int, parts: dict[str, bytes], signed: bool) -> array[float]:
+    model, name = Cursor(parts["model"]), "deadzone" if signed else "lowbit"
+    (step,) = struct.unpack("<f", model.take(4))
+    count, base = model.varint(), model.varint()
+    contexts = None
+    if count > 1:
+        seen.add(f"{name}, contexts")
+        r, s = integers(model.blob(), rows), integers(model.blob(), cols)
+        contexts = bytes(min(max((a + b >> 1) - base, 0), count - 1) for a in r for b in s)
+    group, relative = cols, [0] * rows
+    if blob := model.blob():
+        seen.add(f"{name}, groups")
+        steps = Cursor(blob)
+        group = steps.varint()
+        relative = integers(blob[steps.at :], rows * -(-cols // group))
+    table = model.frequencies()
+    near = min(4, len(table[0]) // 2 + 1 if signed else len(table[0]))
+    centres = [unfold(z) for z in integers(model.blob(), near * count)]
+    high = max(1, 2**18 // cols)
+    blocks = [(i * cols, min(i + high, rows) * cols) for i in range(0, rows, high)]
+    symbols = bytes(rows * cols)
+    if len(table[0]) > 1:
+        codes = Cursor(parts["codes"])
+        sizes = integers(model.blob(), len(blocks))
+        symbols = b"".join(
+            rans(codes.take(size), stop - start, table, contexts and contexts[start:stop])
+            for size, (start, stop) in zip(sizes, blocks, strict=True)
+        )
+        codes.end()
+        seen.add(f"{len(blocks)} blocks")
+    model.end()
+    quarters = struct.unpack(">4f", bytes.fromhex("3f8000003f9837f03fb504f33fd744fd"))
+    units = f32(step * quarters[e % 4] * 2.0 ** (e // 4) for e in relative)
+    values = [[value(s, centres[near * c : near * c + near], signed) for s in range(len(table[0]))] for c in range(count)]
+    v = [values[c][s] for c, s in zip(contexts or bytes(rows * cols), symbols, strict=True)]
+    if "beyond" in parts:
+        seen.add(f"{name}, beyond")
+        beyond = Cursor(parts["beyond"])
+        far = beyond.varint()
+        for place, z in zip(numbers(beyond.blob(), far), integers(beyond.blob(), far), strict=True):
+            v[place] = f32([unfold(z)])[0]
+    groups = -(-cols // group)
+    return f32(x * units[n // cols * groups + n % cols // group] for n, x in enumerate(v))
+
+
+def unfold(z: int) -> int:
+    return -((z + 1) // 2) if z % 2 else z // 2
+
+
+def value(symbol: int, centres: list[int], signed: bool) -> float:
+    level = (symbol + 1) // 2 if signed else symbol
+    a = 256 * level + (centres[level] if level < 4 else 0)
+    return (-a if signed and symbol and symbol % 2 == 0 else a) / 256
