@@ -10,7 +10,7 @@ from subbit.errors import SubbitError
 from subbit.records import Encoded, matrix_shape
 from subbit_formats.dtypes import FLOATS, dtype_name
 
-__all__ = ["decode", "encode", "is_finite", "relative_error"]
+__all__ = ["checked_importance", "decode", "encode", "is_finite", "relative_error"]
 
 
 def encode(weight: np.ndarray, codec: Codec, importance: np.ndarray | None = None) -> Encoded:
@@ -23,7 +23,7 @@ def encode(weight: np.ndarray, codec: Codec, importance: np.ndarray | None = Non
     if not isinstance(codec, Dense):
         _check_codable(weight, codec)
         if importance is not None:
-            importance = _check_importance(importance, matrix_shape(weight.shape))
+            importance = checked_importance(importance, matrix_shape(weight.shape))
     return codec.encode(weight, importance)
 
 
@@ -53,7 +53,7 @@ def is_finite(weight: np.ndarray) -> bool:
 
 
 def relative_error(weight: np.ndarray, decoded: np.ndarray) -> float:
-    """‖W − W'‖² / ‖W‖² in float64, block by block; 0 for two zero tensors."""
+    """‖W − W'‖² / ‖W‖² in float64, block by block; 0 for equal tensors, also where NaN or infinity are equal."""
     rows, cols = matrix_shape(weight.shape)
     if rows * cols == 0:
         return 0.0
@@ -61,11 +61,16 @@ def relative_error(weight: np.ndarray, decoded: np.ndarray) -> float:
     error = energy = 0.0
     step = rows_per_block(cols)
     for k in range(0, rows, step):
-        x = a[k : k + step].astype(np.float64).ravel()
-        d = x - b[k : k + step].astype(np.float64).ravel()
+        x, y = (part[k : k + step].astype(np.float64).ravel() for part in (a, b))
+        with np.errstate(invalid="ignore"):
+            d = x - y
+        if not np.isfinite(d).all():
+            d[(x == y) | (np.isnan(x) & np.isnan(y))] = 0
         error += float(d @ d)
         energy += float(x @ x)
-    return error / energy if energy else (0.0 if error == 0 else float("inf"))
+    if error == 0:
+        return 0.0
+    return error / energy if energy else float("inf")
 
 
 def _check_codable(weight: np.ndarray, codec: Codec) -> None:
@@ -83,7 +88,8 @@ def _check_codable(weight: np.ndarray, codec: Codec) -> None:
             raise SubbitError("has weights beyond float32", kind="nonfinite", hint="use subbit.Dense()")
 
 
-def _check_importance(importance: np.ndarray, matrix: tuple[int, int]) -> np.ndarray:
+def checked_importance(importance: np.ndarray, matrix: tuple[int, int]) -> np.ndarray:
+    """Importance broadcast to the matrix view; a :class:`SubbitError` unless it fits, is finite and not negative."""
     try:
         full = np.broadcast_to(importance, matrix)
     except ValueError:

@@ -130,9 +130,7 @@ def _check_outputs(codec: Any, encoded: Encoded, weight: np.ndarray, max_error: 
         codec.decode(encoded, np.empty((*weight.shape, 1), np.float32))
 
 
-def check_same_bytes(
-    codec: Any, encoded: Encoded, weight: np.ndarray, importance: np.ndarray | None = None
-) -> None:
+def check_same_bytes(codec: Any, encoded: Encoded, weight: np.ndarray, importance: np.ndarray | None = None) -> None:
     """Assert that kernels and thread counts change neither the sections nor what they decode to."""
     decoded = codec.decode(encoded)
     for kernels, threads in (("plain", "2"), ("compiled", "1"), ("compiled", "2")):

@@ -1,4 +1,4 @@
-"""`subbit inspect`: reads header and index of a file and nothing else, so it is as fast for any size."""
+"""`subbit inspect`: all but `wall` read header and index of a file and nothing else, so fast for any size."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 
 from subbit_cli.options import echo_json, help_without_command, json_output
 from subbit_cli.tables import aligned, dimensions, rate, shown, totals
+from subbit_cli.wall import wall
 
 __all__ = ["command"]
 
@@ -18,9 +19,12 @@ __all__ = ["command"]
 def command(ctx: click.Context) -> None:
     """Show what a .sbit file holds and what it costs.
 
-    Only header and index are read, so that it is fast for any size.
+    Only header and index are read, so that it is fast for any size; wall reads the weights of a checkpoint.
     """
     help_without_command(ctx)
+
+
+command.add_command(wall)
 
 
 @command.command("bits-per-weight")

@@ -52,12 +52,15 @@ class SafetensorsWriter:
         text += b" " * (-len(text) % 8)
         self._file = AtomicFile(Path(path), force=force)
         self._file.write(len(text).to_bytes(8, "little") + text)
+        self._missing = end
 
     def write(self, array: Any) -> None:
         """Append the next tensor's items."""
         import numpy as np
 
-        self._file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
+        items = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+        self._missing -= len(items)
+        self._file.write(items)
 
     def __enter__(self) -> SafetensorsWriter:
         return self
@@ -65,6 +68,8 @@ class SafetensorsWriter:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         try:
             if kind is None:
+                if self._missing:
+                    raise SubbitError("the tensors are not those of the header", kind="size", path=self._file.path)
                 self._file.sync()
                 self._file.publish()
         finally:

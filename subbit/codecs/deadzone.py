@@ -9,8 +9,9 @@ import numpy as np
 
 from subbit.codecs.base import ENCODER, stored_knobs
 from subbit.codecs.blocks import decode_matrix
-from subbit.codecs.scalar import layout
 from subbit.codecs.scalar.coding import budget_bits, check_knobs, encode_scalar
+from subbit.codecs.scalar.parts import SECTION_NAMES
+from subbit.codecs.scalar.reading import decoder
 from subbit.records import Encoded, Shape, matrix_shape
 from subbit_formats.dtypes import dtype_name
 
@@ -33,7 +34,7 @@ class DeadZone:
     rate: float = field(default=0.8, metadata=ENCODER)
     group: int = field(default=0, metadata=ENCODER)
     id: ClassVar[str] = "deadzone"
-    section_names: ClassVar[frozenset[str]] = layout.SECTION_NAMES
+    section_names: ClassVar[frozenset[str]] = SECTION_NAMES
 
     def __post_init__(self) -> None:
         """Refuse knobs that mean nothing."""
@@ -53,5 +54,5 @@ class DeadZone:
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
         """Rebuild: symbol → level → centre × step."""
         rows, cols = matrix_shape(tuple(encoded.shape))
-        fill, block = layout.decoder(encoded.sections, rows, cols, signed=True)
+        fill, block = decoder(encoded.sections, rows, cols, signed=True)
         return decode_matrix(encoded, out, fill, block)

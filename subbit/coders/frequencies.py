@@ -86,6 +86,11 @@ class Frequencies:
         return cls(table), offset
 
     @cached_property
+    def certain(self) -> bool:
+        """Whether every context has one symbol only, so that nothing needs to be coded."""
+        return bool((self.table.max(axis=1) == _TOTAL).all())
+
+    @cached_property
     def spans(self) -> np.ndarray:
         """For the encoder, uint32 (contexts, alphabet): frequency << 16 | start."""
         spans: np.ndarray = (self.table.astype(np.uint32) << np.uint32(16)) | self._starts

@@ -76,9 +76,7 @@ def _bytes_only(symbols: np.ndarray) -> np.ndarray:
     return symbols
 
 
-def _checked_contexts(
-    contexts: np.ndarray | None, count: int, frequencies: Frequencies, kind: str
-) -> np.ndarray:
+def _checked_contexts(contexts: np.ndarray | None, count: int, frequencies: Frequencies, kind: str) -> np.ndarray:
     if contexts is None:
         return _NO_CONTEXTS
     contexts = np.ascontiguousarray(_bytes_only(contexts))

@@ -175,7 +175,9 @@ def _output(source: Source, output: str | PathLike[str] | None) -> Path:
         return Path(output)
     if source.kind == "arrays":
         raise UsageError("arrays have no name to derive the output's from", kind="output", hint="pass output=")
-    path = Path(os.path.abspath(source.path))  # noqa: PTH100 - "." has a name too, and links stay links
+    path = source.path
+    if path.name in ("", ".."):  # such as ".", whose name only its absolute path tells
+        path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay links
     name = path.name
     for suffix in (".index.json", ".safetensors", ".gguf", ".pth", ".pt", ".bin"):
         name = name.removesuffix(suffix)
@@ -194,6 +196,8 @@ def _opened(checkpoint: Checkpoint) -> Iterator[Source]:
 
 def _from_array(name: str, array: Any) -> SourceTensor:
     values = np.asarray(array)
-    return SourceTensor(
-        name, values.shape, dtype_name(values.dtype), lambda: np.ascontiguousarray(values).reshape(values.shape)
-    )
+    try:
+        dtype = dtype_name(values.dtype)
+    except SubbitError as error:
+        raise error.at(tensor=name) from None
+    return SourceTensor(name, values.shape, dtype, lambda: np.ascontiguousarray(values).reshape(values.shape))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 
 from subbit.codecs import Codec, Dense, Uniform
@@ -11,7 +13,7 @@ from subbit.errors import UsageError
 from subbit.records import Shape
 from subbit_formats.dtypes import FLOATS
 
-__all__ = ["EMBEDDINGS", "Coverage"]
+__all__ = ["EMBEDDINGS", "Coverage", "check_patterns", "matches"]
 
 EMBEDDINGS = (
     "*embed*weight", "*wte.weight", "*wpe.weight", "*shared.weight", "*token_embd*", "*tok_embeddings*",
@@ -44,6 +46,16 @@ class Coverage:
         if matches(name, self.cover) or not matches(name, EMBEDDINGS):
             return None
         return Dense() if self.embeddings >= 16 else Uniform(width=self.embeddings)
+
+
+def check_patterns(names: Iterable[str], patterns: tuple[str, ...]) -> None:
+    """Raise :class:`UsageError` for a pattern that fits no tensor: more likely a slip than a wish."""
+    known = list(names)
+    for pattern in patterns:
+        if not any(matches(name, (pattern,)) for name in known):
+            close = get_close_matches(pattern, known, n=3, cutoff=0.3) or known[:3]
+            hint = f"there are {len(known)} tensors, such as {', '.join(close)}"
+            raise UsageError(f"no tensor fits {pattern!r}", kind="pattern", hint=hint)
 
 
 def matches(name: str, patterns: tuple[str, ...]) -> bool:

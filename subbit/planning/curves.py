@@ -12,7 +12,7 @@ from subbit.bits.packing import pack_signs
 from subbit.codecs import Codec, DeadZone, LowBit, Signed
 from subbit.codecs.scalar.density import row_means
 from subbit.codecs.scalar.search import rate_distortion, scenes
-from subbit.codecs.scalar.steps import choose_steps
+from subbit.codecs.scalar.steps import choose_steps, in_range
 from subbit.errors import UsageError
 from subbit.planning.allocate import Point
 from subbit.planning.overhead import container_bits, padding_bits
@@ -25,7 +25,7 @@ __all__ = ["SIGNS", "Curve", "measure"]
 SIGNS = ("auto", "joint", "declared", "fitted", "stored")
 """`auto` compares by counted bits; the others force signs and magnitudes together, or one kind of plane."""
 
-_STEPS = (9.0, 6.0, 4.4, 3.4, 2.7, 2.2, 1.8, 1.45, 1.15, 0.85, 0.6, 0.4, 0.22)  # × rms
+_STEPS = (9.0, 6.0, 4.4, 3.4, 2.7, 2.2, 1.8, 1.45, 1.15, 0.85, 0.6, 0.4, 0.25, 0.15, 0.09, 0.055)  # × rms
 _CORNER = 512
 _WORTHLESS = 0.6  # a plane that agrees no better than this is not tried
 
@@ -52,14 +52,14 @@ class Curve:
     def codec(self, point: Point) -> Codec:
         """The codec that spends the bits of `point`, the container's included."""
         rate = (point.bits - self.fixed[point.family] - padding_bits(point.bits)) / self.weights
-        return self.families[point.family].make(max(math.floor(rate * 1e5) / 1e5, 1e-5))
+        return self.families[point.family].make(min(max(math.floor(rate * 1e5) / 1e5, 1e-5), 12.0))
 
 
 def measure(name: str, weight: np.ndarray, mode: str, declared: SignPlane | None) -> Curve:
     """Points (bits, relative squared error) of a tensor, what the container adds included."""
     if mode not in SIGNS:
         raise UsageError(f"unknown choice of signs {mode!r}", kind="signs", hint=f"one of {', '.join(SIGNS)}")
-    matrix = np.ascontiguousarray(weight.reshape(matrix_shape(weight.shape)), dtype=np.float32)
+    matrix, _ = in_range(np.ascontiguousarray(weight.reshape(matrix_shape(weight.shape)), dtype=np.float32))
     energy, rms = _energy(matrix)
     points: list[Point] = []
     families: list[Family] = []

@@ -13,12 +13,12 @@ import numpy as np
 from subbit.codecs import Dense
 from subbit.errors import SubbitError, UsageError
 from subbit.planning.allocate import Point, allocate, hull, refine
-from subbit.planning.coverage import Coverage
+from subbit.planning.coverage import Coverage, check_patterns
 from subbit.planning.curves import Curve, measure
 from subbit.planning.plan import Plan, Rule
-from subbit.records import Shape
+from subbit.records import Shape, matrix_shape
 from subbit.signs import SignPlane
-from subbit.tensors import is_finite
+from subbit.tensors import checked_importance, is_finite
 
 __all__ = ["Tensor", "make_plan"]
 
@@ -65,6 +65,7 @@ def make_plan(
     """
     if not (bits > 0 and math.isfinite(bits)):
         raise UsageError(f"a budget of {bits} bits a weight", kind="budget", hint="any number above 0, such as 0.8")
+    check_patterns(tensors, coverage.keep + coverage.cover)
     rules: dict[str, Rule] = {}
     measured: list[_Measured] = []
     for index, (name, tensor) in enumerate(tensors.items()):
@@ -82,7 +83,7 @@ def make_plan(
             elif kept is not None:
                 rules[name] = Rule(name, kept, False, weights, kept.bits(tensor.shape), why="embedding or head")
             else:
-                scale = _scale(importance, name)
+                scale = _scale(importance, name, tensor.shape)
                 measured.append(_measure(name, weight, signs, (declared or {}).get(name), scale))
         except SubbitError as error:
             raise error.at(tensor=name) from None
@@ -99,10 +100,12 @@ def _measure(name: str, weight: np.ndarray, signs: str, declared: SignPlane | No
     return _Measured(name, weight.size, curve, refine(hull(points)), scale)
 
 
-def _scale(importance: Mapping[str, np.ndarray] | None, name: str) -> float:
+def _scale(importance: Mapping[str, np.ndarray] | None, name: str, shape: Shape) -> float:
     if importance is None or name not in importance:
         return 1.0
-    values = np.asarray(importance[name], np.float64).ravel().tolist()
+    given = np.asarray(importance[name], np.float64)
+    checked_importance(given, matrix_shape(shape))
+    values = given.ravel().tolist()
     return math.fsum(values) / max(len(values), 1)
 
 

@@ -78,7 +78,9 @@ def test_a_budget_that_cannot_be_met_names_the_smallest_that_can(home: Path, tmp
     smallest = line.split("the smallest that can is ")[1].split(";")[0]
     done = subbit("compress", "m.safetensors", "--bits", smallest, "--json", cwd=tmp_path).json()
     assert done["coded"]["bits_per_weight"] <= float(smallest)
-    assert "a budget of nan" in refused("compress", "m.safetensors", "--bits", "nan", cwd=tmp_path, code=2)
+    assert "a budget of nan" in refused(
+        "compress", "m.safetensors", "-o", "n.sbit", "--bits", "nan", cwd=tmp_path, code=2
+    )
 
 
 def test_missing_folder(home: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from subbit.codecs.base import ENCODER
 from subbit.codecs.magnitudes.base import Fill
-from subbit.codecs.scalar import layout
 from subbit.codecs.scalar.coding import budget_bits, check_knobs, encode_scalar
+from subbit.codecs.scalar.parts import SECTION_NAMES
+from subbit.codecs.scalar.reading import decoder
 from subbit.records import Buffer
 
 __all__ = ["LowBit"]
@@ -28,7 +29,7 @@ class LowBit:
     rate: float = field(default=0.5, metadata=ENCODER)
     group: int = field(default=0, metadata=ENCODER)
     kind: ClassVar[str] = "lowbit"
-    section_names: ClassVar[frozenset[str]] = layout.SECTION_NAMES
+    section_names: ClassVar[frozenset[str]] = SECTION_NAMES
 
     def __post_init__(self) -> None:
         """Refuse knobs that mean nothing."""
@@ -45,4 +46,4 @@ class LowBit:
 
     def decoder(self, sections: Mapping[str, Buffer], rows: int, cols: int) -> tuple[Fill, int]:
         """Check the sections and return the function that fills row blocks, and its rows a block."""
-        return layout.decoder(sections, rows, cols, signed=False)
+        return decoder(sections, rows, cols, signed=False)

@@ -2,5 +2,5 @@
 
 Scalar quantization with one distortion level, levels chosen by rate and error together, entropy-coded in
 contexts of row × column density. `density` finds the contexts, `search` the step that meets a budget,
-`layout` turns the result into sections and back.
+`writing` turns the result into sections and `reading` back.
 """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from subbit.codecs.scalar import layout
 from subbit.codecs.scalar.search import best_scene, fit_budget, scenes
 from subbit.codecs.scalar.steps import choose_steps, in_range
+from subbit.codecs.scalar.writing import write_sections
 from subbit.errors import SubbitError
 
 __all__ = ["budget_bits", "check_knobs", "encode_scalar"]
@@ -42,7 +42,7 @@ def encode_scalar(
     scene, start = best_scene(scenes(matrix, steps, signed), target)
     while True:
         start = fit_budget(scene, start, target)
-        found = layout.sections(start, step_codes, exponent)
+        found = write_sections(start, step_codes, exponent)
         size = 8 * sum(len(section) for section in found.values())
         if size <= limit or target < 8:
             return found

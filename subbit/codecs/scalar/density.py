@@ -94,9 +94,7 @@ def row_means(
     return out
 
 
-def _column_means(
-    matrix: np.ndarray, row_weights: np.ndarray, relative: np.ndarray | None, group: int
-) -> np.ndarray:
+def _column_means(matrix: np.ndarray, row_weights: np.ndarray, relative: np.ndarray | None, group: int) -> np.ndarray:
     chunks = _chunks(matrix)
     partial = np.zeros((chunks, matrix.shape[1]))
     kernels = kernel("scalar")

@@ -20,7 +20,7 @@ from subbit.kernels import kernel
 
 __all__ = ["CENTERED", "LEVELS", "Pass", "Steps", "Tables", "run"]
 
-LEVELS = 64  # magnitudes beyond the last level are written one by one
+LEVELS = 128  # magnitudes beyond the last level are written one by one
 CENTERED = 4  # levels whose centre is stored
 LAMBDA = np.float32(5 / 32)
 _CHUNKS = 64

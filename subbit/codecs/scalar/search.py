@@ -63,7 +63,7 @@ def scenes(matrix: np.ndarray, steps: Steps, signed: bool) -> list[Scene]:
     rows, cols = matrix.shape
     found = [Scene(matrix, Density.none(rows, cols), steps, signed, 0.0)]
     if rows * cols >= 4096:
-        fine = densities(matrix)
+        fine = densities(matrix, steps.relative, steps.group)
         found += [Scene(matrix, d, steps, signed, overhead_bits(d)) for d in (fine.coarser(), fine)]
     return found
 
@@ -89,7 +89,11 @@ def total_bits(result: Quantized, weights: int) -> float:
     """Predicted bits of the whole tensor, from a quantization of all or of a sample of it."""
     found, cols = result.found, max(result.scene.matrix.shape[1], 1)
     scale = weights / max(int(result.symbols.size), 1)
-    tables = 8.0 * (len(found.frequencies.to_bytes()) + len(integers.encode(zigzag.fold(result.tables.offsets.ravel().astype(np.int64)))) + 16)
+    tables = 8.0 * (
+        len(found.frequencies.to_bytes())
+        + len(integers.encode(zigzag.fold(result.tables.offsets.ravel().astype(np.int64))))
+        + 16
+    )
     size = rows_per_block(cols) * cols
     blocks = -(-weights // size) * (32.0 * rans.lanes_for(min(size, weights)) + 16)
     return float(scale * (found.symbol_bits + _PATCH_BITS * found.beyond) + tables + blocks + result.scene.side_bits)

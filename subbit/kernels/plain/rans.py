@@ -17,9 +17,7 @@ import numpy as np
 __all__ = ["decode", "encode"]
 
 
-def encode(
-    symbols: np.ndarray, contexts: np.ndarray, spans: np.ndarray, states: np.ndarray, words: np.ndarray
-) -> int:
+def encode(symbols: np.ndarray, contexts: np.ndarray, spans: np.ndarray, states: np.ndarray, words: np.ndarray) -> int:
     """Fill uint16 `words` from its end and update uint32 `states`; returns the index of the first word.
 
     `spans` is uint32 (contexts, alphabet): frequency << 16 | start. Empty `contexts` mean context 0
@@ -45,9 +43,7 @@ def encode(
     return free
 
 
-def decode(
-    words: np.ndarray, contexts: np.ndarray, slots: np.ndarray, states: np.ndarray, symbols: np.ndarray
-) -> int:
+def decode(words: np.ndarray, contexts: np.ndarray, slots: np.ndarray, states: np.ndarray, symbols: np.ndarray) -> int:
     """Fill uint8 `symbols` and update `states`; returns how many words were read, -1 if there are too few.
 
     `slots` is uint32 (contexts, 4096): symbol << 24 | frequency - 1 << 12 | slot - start. After -1

@@ -188,8 +188,8 @@ def scalar(rows: int, cols: int, parts: dict[str, bytes], signed: bool) -> array
     centres = [unfold(z) for z in integers(model.blob(), near * count)]
     high = max(1, 2**18 // cols)
     blocks = [(i * cols, min(i + high, rows) * cols) for i in range(0, rows, high)]
-    symbols = bytes(rows * cols)
-    if len(table[0]) > 1:
+    symbols = bytes(table[c].index(max(table[c])) for c in contexts or bytes(rows * cols))
+    if any(max(row) < 4096 for row in table):
         codes = Cursor(parts["codes"])
         sizes = integers(model.blob(), len(blocks))
         symbols = b"".join(
@@ -201,7 +201,9 @@ def scalar(rows: int, cols: int, parts: dict[str, bytes], signed: bool) -> array
     model.end()
     quarters = struct.unpack(">4f", bytes.fromhex("3f8000003f9837f03fb504f33fd744fd"))
     units = f32(step * quarters[e % 4] * 2.0 ** (e // 4) for e in relative)
-    values = [[value(s, centres[near * c : near * c + near], signed) for s in range(len(table[0]))] for c in range(count)]
+    values = [
+        [value(s, centres[near * c : near * c + near], signed) for s in range(len(table[0]))] for c in range(count)
+    ]
     v = [values[c][s] for c, s in zip(contexts or bytes(rows * cols), symbols, strict=True)]
     if "beyond" in parts:
         seen.add(f"{name}, beyond")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import save_file
+
 from subbit_formats.errors import SubbitError
 from subbit_formats.sources import open_source
 

@@ -12,6 +12,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
+
 from subbit_formats.errors import SubbitError
 from subbit_formats.sources import open_source
 from subbit_formats.sources.gguf_names import hf_name, uninterleave

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from subbit_formats.sources import Source, open_source
 from subbit_formats.sources.gguf_header import GgufHeader
 from subbit_formats.sources.gguf_tokenizer import tokenizer_config_json, tokenizer_json
@@ -68,9 +69,7 @@ def test_text_comes_back() -> None:
     assert tokenizer.decode(tokenizer.encode("ab12 ab's").ids) == "ab12 ab's"
 
 
-@pytest.mark.parametrize(
-    ("key", "value"), [("model", "llama"), ("pre", "unheard-of"), ("tokens", None), ("merges", 3)]
-)
+@pytest.mark.parametrize(("key", "value"), [("model", "llama"), ("pre", "unheard-of"), ("tokens", None), ("merges", 3)])
 def test_kinds_that_cannot_be_rebuilt_are_left_out(key: str, value: object) -> None:
     assert tokenizer_json(header(**{key: value})) is None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save
+
 from subbit_formats.errors import SubbitError
 from subbit_formats.sbit.header import MAGIC
 from subbit_formats.sources import open_source

@@ -16,6 +16,7 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from subbit_formats.dtypes import ITEM_SIZES, numpy_dtype
 from subbit_formats.errors import SubbitError
 from subbit_formats.sources import open_source

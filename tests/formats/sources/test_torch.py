@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+
 from subbit_formats.dtypes import ITEM_SIZES, numpy_dtype
 from subbit_formats.errors import SubbitError
 from subbit_formats.sources import open_source

@@ -49,7 +49,7 @@ def test_a_constant_costs_next_to_nothing() -> None:
 
 def test_stored_bytes_are_fixed() -> None:
     assert integers.encode(np.array([0, 127, 128])).hex() == "00007f8001"
-    stored = "01" "0111801480048004000c8004" "10" "3cb6080005e1e43918898744be24000e" "ff"
+    stored = "010111801480048004000c8004103cb6080005e1e43918898744be24000eff"
     assert integers.encode(np.array([0, 0, 1, 0, 2, 0, 0, 17] * 8)).hex() == stored
 
 

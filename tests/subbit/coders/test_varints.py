@@ -25,9 +25,7 @@ def test_bytes_are_fixed(value: int, stored: str) -> None:
     assert varints.write([value]).hex() == stored
 
 
-@pytest.mark.parametrize(
-    "stored", ["", "80", "8000", "ff00", "ffffffff1f", "8080808010", "ffffffffff", "808080808001"]
-)
+@pytest.mark.parametrize("stored", ["", "80", "8000", "ff00", "ffffffff1f", "8080808010", "ffffffffff", "808080808001"])
 def test_cut_long_and_large_forms_are_refused(stored: str) -> None:
     with pytest.raises(SubbitError) as caught:
         varints.read(bytes.fromhex(stored), 0)

@@ -1,0 +1,137 @@
+"""The weights of a `.sbit` file into the parameters and buffers of a torch module."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import NamedTuple
+
+import torch
+
+from subbit.errors import SubbitError
+from subbit.model import File, Tensor, open_file
+from subbit.torch.state import decode_into, dtype_name
+from subbit_formats.dtypes import FLOATS
+
+__all__ = ["Unmatched", "attach"]
+
+_NAMES_SHOWN = 8
+
+
+class Unmatched(NamedTuple):
+    """Names that `attach` left alone: of the module without weights in the file, and of the file without a place."""
+
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+
+@dataclass
+class _Slot:
+    """One parameter or buffer of a module under all its names; tied ones are one slot."""
+
+    tensor: torch.Tensor
+    names: list[str] = field(default_factory=list)
+    required: bool = False
+
+
+def attach(model: torch.nn.Module, path: str | PathLike[str], strict: bool = True) -> Unmatched:
+    """Decode a `.sbit` file into the parameters and buffers of `model`, in place, and say what did not match.
+
+    The module keeps its element types (floats are rounded once), devices and ties: a tied parameter is filled by
+    whichever of its names the file holds. Buffers that the module does not save are filled if the file has them.
+    Tensors on the meta device become real ones on the CPU.
+
+    Raises :class:`SubbitError` before anything of the model changes: with `strict` for names that are missing or
+    unexpected (kind "names"), and always for shapes ("shape") or types ("dtype") that differ, for a tie with different
+    weights in the file ("tied") and for damaged bytes.
+    """
+    with open_file(path) as file:
+        try:
+            slots = _slots(model)
+            found = [(slot, [name for name in slot.names if name in file]) for slot in slots]
+            unmatched = _unmatched(file, found)
+            if strict and any(unmatched):
+                raise _names_error(unmatched)
+            pairs = [(slot.tensor, _stored(file, names)) for slot, names in found if names]
+            _check(pairs, {id(slot.tensor): slot.names[0] for slot in slots})
+        except SubbitError as error:
+            raise error.at(path=file.archive.path) from None
+        for tensor, stored in pairs:
+            if tensor.is_meta:
+                _materialize(tensor)
+            decode_into(stored, tensor)
+    return unmatched
+
+
+def _slots(model: torch.nn.Module) -> list[_Slot]:
+    slots: dict[int, _Slot] = {}
+    for name, tensor, saved in _tensors(model):
+        slot = slots.setdefault(id(tensor), _Slot(tensor))
+        slot.names.append(name)
+        slot.required |= saved or tensor.is_meta
+    return list(slots.values())
+
+
+def _tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
+    """Every name of every parameter and buffer, and whether the module saves it."""
+    for prefix, module in model.named_modules(remove_duplicate=False):
+        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is not None:
+                saved = name not in module._non_persistent_buffers_set
+                yield f"{prefix}.{name}" if prefix else name, tensor, saved
+
+
+def _unmatched(file: File, found: list[tuple[_Slot, list[str]]]) -> Unmatched:
+    missing = tuple(slot.names[0] for slot, names in found if slot.required and not names)
+    known = {name for slot, _ in found for name in slot.names}
+    places = {target for name in known if (target := file.aliases.get(name, name)) in file}
+    return Unmatched(missing, tuple(name for name in file.archive.tensors if name not in places))
+
+
+def _names_error(unmatched: Unmatched) -> SubbitError:
+    parts = []
+    if unmatched.missing:
+        parts.append(f"the file lacks {_listed(unmatched.missing)}")
+    if unmatched.unexpected:
+        parts.append(f"the module has no {_listed(unmatched.unexpected)}")
+    hint = "is it the file of this model? strict=False takes what matches"
+    return SubbitError("; ".join(parts), kind="names", hint=hint)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(repr(name) for name in names[:_NAMES_SHOWN]) + more
+
+
+def _stored(file: File, names: list[str]) -> Tensor:
+    """The tensor that the file holds under these names, which must be one and the same."""
+    first = file[names[0]]
+    for name in names[1:]:
+        if file[name].entry.name != first.entry.name and file[name].encoded != first.encoded:
+            text = f"the module ties {names[0]!r} and {name!r}, but their weights differ in the file"
+            raise SubbitError(text, kind="tied", hint="untie them in the module (tie_word_embeddings=False)")
+    return first
+
+
+def _check(pairs: list[tuple[torch.Tensor, Tensor]], names: dict[int, str]) -> None:
+    """All that could go wrong, before the first number is written; reads every byte for its checksum."""
+    for tensor, stored in pairs:
+        name, own = names[id(tensor)], dtype_name(tensor.dtype)
+        if tuple(tensor.shape) != stored.shape:
+            text = f"has shape {stored.shape} in the file and {tuple(tensor.shape)} in the module"
+            raise SubbitError(text, kind="shape", tensor=name)
+        if own != stored.dtype and not {own, stored.dtype} <= FLOATS:
+            text = f"is {stored.dtype} in the file and {own} in the module"
+            raise SubbitError(text, kind="dtype", tensor=name)
+    for _, stored in pairs:
+        _ = stored.encoded
+
+
+def _materialize(tensor: torch.Tensor) -> None:
+    """Give a tensor on the meta device memory on the CPU; it stays the same object, so ties hold."""
+    real = torch.empty_like(tensor, device="cpu", requires_grad=False)
+    if isinstance(tensor, torch.nn.Parameter):
+        real = torch.nn.Parameter(real, requires_grad=tensor.requires_grad)
+    real.__dict__.update(tensor.__dict__)
+    torch.utils.swap_tensors(tensor, real)  # type: ignore[no-untyped-call]

@@ -1,0 +1,113 @@
+"""A whole model from one `.sbit` file: its config.json says which, transformers builds it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from os import PathLike
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from subbit.errors import SubbitError
+from subbit.model import File, open_file
+from subbit.torch.modules import attach
+from subbit.torch.state import dtype_name, torch_dtype
+
+__all__ = ["load_model", "load_tokenizer"]
+
+_PASS_IT = "pass the module: load_model(path, model)"
+
+
+def load_model(
+    path: str | PathLike[str], model: torch.nn.Module | None = None, dtype: torch.dtype | str | None = None
+) -> Any:
+    """Build the transformers model that the file's config.json describes, attach the weights, return it in eval mode.
+
+    With `model` given that module gets the weights. `dtype` is for the parameters of a model that is built here;
+    without it the configuration decides. Rotary and other buffers that the file lacks keep what the model made them.
+    Raises :class:`SubbitError` for a file without configuration, an architecture that transformers lacks, a missing
+    package (kind "package"), and all that :func:`attach` raises.
+    """
+    if model is None:
+        with open_file(path) as file:
+            try:
+                model = _build(file, dtype)
+            except SubbitError as error:
+                raise error.at(path=file.archive.path) from None
+    attach(model, path)
+    return model.eval()
+
+
+def load_tokenizer(path: str | PathLike[str]) -> Any:
+    """The `tokenizers.Tokenizer` of the file's tokenizer.json; raises :class:`SubbitError` if there is none."""
+    with open_file(path) as file:
+        tokenizers = _package("tokenizers")
+        text = _extra(file, "tokenizer.json", "compress the folder or GGUF file that has the tokenizer").decode()
+    return tokenizers.Tokenizer.from_str(text)
+
+
+def _build(file: File, dtype: torch.dtype | str | None) -> torch.nn.Module:
+    settings = _settings(_extra(file, "config.json", _PASS_IT))
+    transformers = _package("transformers")
+    name = (settings.get("architectures") or ["?"])[0]
+    architecture = getattr(transformers, name, None)
+    config_class = getattr(architecture, "config_class", None)
+    if architecture is None or config_class is None:
+        text = f"transformers {transformers.__version__} has no model {name!r}"
+        raise SubbitError(text, kind="architecture", hint=_PASS_IT)
+    own = dtype or settings.get("dtype") or settings.get("torch_dtype") or torch.float32
+    with _default_dtype(torch_dtype(own)), _NoRandomFill():
+        built: torch.nn.Module = architecture(config_class.from_dict(settings))
+    return built
+
+
+def _settings(text: bytes) -> dict[str, Any]:
+    try:
+        settings = json.loads(text)
+    except ValueError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise SubbitError("its config.json is no JSON object", kind="config", hint=_PASS_IT)
+    return settings
+
+
+def _extra(file: File, name: str, hint: str) -> bytes:
+    if name not in file.extras:
+        raise SubbitError(f"carries no {name}", kind="extra", path=file.archive.path, hint=hint)
+    return file.extra(name)
+
+
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            raise
+        raise SubbitError(f"needs the package {name}", kind="package", hint='pip install "subbit[hf]"') from None
+
+
+@contextmanager
+def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(dtype)
+    except TypeError:
+        text = f"a model cannot be built in {dtype_name(dtype)}"
+        raise SubbitError(text, kind="dtype", hint="float32, bfloat16 and float16 always work") from None
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+class _NoRandomFill(TorchFunctionMode):
+    """Skips the random initialization of parameters, the slow part of building a model; every one is overwritten."""
+
+    _SKIPPED = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return args[0] if func in self._SKIPPED else func(*args, **(kwargs or {}))

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from subbit.kernels.compiled import scalar as compiled
+from subbit.kernels.plain import scalar as plain
+
+SHAPES = st.tuples(st.integers(1, 20), st.integers(1, 40))
+
+
+def gaussian(rows: int, cols: int, seed: int, power: int = 0) -> np.ndarray:
+    random = np.random.default_rng(seed)
+    matrix = (random.standard_normal((rows, cols)) * 10.0**power).astype(np.float32)
+    matrix[random.random((rows, cols)) < 0.1] = 0
+    return matrix
+
+
+def both(name: str, *arguments: Any, outs: int) -> list[list[np.ndarray]]:
+    """Run both twins on copies of the last `outs` arguments; what they wrote and returned."""
+    found = []
+    for module in (compiled, plain):
+        copies = [argument.copy() for argument in arguments[-outs:]]
+        returned = getattr(module, name)(*arguments[:-outs], *copies)
+        found.append([*copies, np.array(0.0 if returned is None else returned)])
+    return found
+
+
+def assert_twins(name: str, *arguments: Any, outs: int) -> None:
+    first, second = both(name, *arguments, outs=outs)
+    for a, b in zip(first, second, strict=True):
+        assert a.dtype == b.dtype
+        assert a.tobytes() == b.tobytes()
+
+
+@settings(deadline=None, max_examples=40)
+@given(SHAPES, st.integers(0, 999), st.integers(-30, 30))
+def test_sums(shape: tuple[int, int], seed: int, power: int) -> None:
+    rows, cols = shape
+    matrix, random = gaussian(rows, cols, seed, power), np.random.default_rng(seed)
+    assert_twins("row_means", matrix, random.random(cols), np.full(rows, np.nan), outs=1)
+    assert_twins("row_means", matrix.astype(np.float64), random.random(cols), np.full(rows, np.nan), outs=1)
+    assert_twins("column_sums", matrix, random.random(rows), np.full(cols, np.nan), outs=1)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SHAPES, st.integers(0, 999), st.integers(0, 20), st.integers(1, 16))
+def test_contexts(shape: tuple[int, int], seed: int, base: int, count: int) -> None:
+    random = np.random.default_rng(seed)
+    rows, columns = (random.integers(0, 60, size, np.int32) for size in shape)
+    out = np.full(shape, 255, np.uint8)
+    assert_twins("contexts", rows, columns, base, count, out, outs=1)
+    plain.contexts(rows, columns, base, count, out)
+    assert out.max() < count
+
+
+@settings(deadline=None, max_examples=80)
+@given(
+    SHAPES, st.integers(0, 999), st.sampled_from([1, 3, 16, 40]), st.integers(1, 16), st.sampled_from([4, 64]),
+    st.booleans(), st.sampled_from([0.01, 0.3, 1.0, 30.0, 1e6]),
+)  # fmt: skip
+def test_quantize(
+    shape: tuple[int, int], seed: int, group: int, count: int, levels: int, signed: bool, scale: float
+) -> None:
+    rows, cols = shape
+    random = np.random.default_rng(seed)
+    matrix = gaussian(rows, cols, seed) if signed else np.abs(gaussian(rows, cols, seed))
+    inverse = (scale * (0.5 + random.random((rows, -(-cols // group))))).astype(np.float32)
+    row_codes, column_codes = (random.integers(0, 12, size, np.int32) for size in shape)
+    costs = random.random((count, levels)).astype(np.float32)
+    centers = (np.arange(levels) + random.integers(-100, 100, (count, levels)) / 256).astype(np.float32)
+    alphabet = 2 * levels - 1 if signed else levels
+    outs = np.full(shape, 255, np.uint8), np.zeros((count, alphabet), np.int64), np.zeros((count, levels))
+    arguments = (matrix, inverse, group, row_codes, column_codes, 1, costs, centers, signed)
+    assert_twins("quantize", *arguments, *outs, outs=3)
+    in_weights, in_steps, beyond = compiled.quantize(*arguments, *outs)
+    symbols, histogram, sums = outs
+    assert histogram.sum() == symbols.size
+    assert symbols.max() < alphabet
+    a = np.abs(matrix) * np.repeat(inverse, group, axis=1)[:, :cols]
+    assert beyond == np.count_nonzero(a >= levels - 0.5)
+    assert np.isfinite([in_weights, in_steps]).all()
+    assert np.isfinite(sums).all()
+    if signed:
+        nonzero = symbols > 0
+        assert np.array_equal(symbols[nonzero] % 2 == 1, matrix[nonzero] > 0)
+
+
+def test_quantize_takes_the_cheapest_of_its_candidates() -> None:
+    matrix = gaussian(30, 40, 1)
+    inverse, codes = np.full((30, 1), 3, np.float32), np.zeros(40, np.int32)
+    costs = np.linspace(0, 2, 64, dtype=np.float32)[None]
+    centers = np.arange(64, dtype=np.float32)[None]
+    symbols = np.empty((30, 40), np.uint8)
+    found = np.zeros((1, 64), np.int64), np.zeros((1, 64))
+    compiled.quantize(matrix, inverse, 40, codes[:30], codes, 0, costs, centers, False, symbols, *found)
+    a = np.abs(matrix) * np.float32(3)
+    every = (a[..., None] - centers[0]) ** 2 + costs[0]
+    chosen = np.take_along_axis(every, symbols[..., None].astype(int), axis=2)[..., 0]
+    assert np.allclose(chosen, every.min(axis=2), atol=1e-6)
+
+
+@settings(deadline=None, max_examples=40)
+@given(SHAPES, st.integers(0, 999), st.sampled_from([1, 3, 16, 40]), st.integers(1, 16))
+def test_fill(shape: tuple[int, int], seed: int, group: int, count: int) -> None:
+    rows, cols = shape
+    random = np.random.default_rng(seed)
+    symbols = random.integers(0, 127, shape, np.uint8)
+    cls = random.integers(0, count, shape, np.uint8)
+    values = random.standard_normal((count, 127)).astype(np.float32)
+    steps = random.random((rows, -(-cols // group))).astype(np.float32)
+    assert_twins("fill", symbols, cls, values, steps, group, np.full(shape, np.nan, np.float32), outs=1)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import subbit
+from subbit.torch import load_model, load_tokenizer, state_dict
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+transformers = pytest.importorskip("transformers")
+tokenizers = pytest.importorskip("tokenizers")
+
+
+def tiny(tied: bool) -> torch.nn.Module:
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=48, hidden_size=32, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, tie_word_embeddings=tied, rope_theta=500.0,
+    )  # fmt: skip
+    return transformers.LlamaForCausalLM(config).eval()
+
+
+def logits(model: torch.nn.Module) -> torch.Tensor:
+    with torch.no_grad():
+        return model(torch.arange(20)[None]).logits
+
+
+def compressed(model: torch.nn.Module, folder: Path) -> Path:
+    model.save_pretrained(folder / "model")
+    words = tokenizers.models.WordLevel({"one": 0, "bit": 1, "?": 2}, unk_token="?")
+    tokenizers.Tokenizer(words).save(str(folder / "model" / "tokenizer.json"))
+    subbit.compress(folder / "model", folder / "model.sbit", bits=3)
+    return folder / "model.sbit"
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return compressed(tiny(tied=True), tmp_path_factory.mktemp("tied"))
+
+
+def test_a_folder_comes_back_as_its_model(stored: Path) -> None:
+    model = load_model(stored)
+    assert isinstance(model, transformers.LlamaForCausalLM)
+    assert not model.training
+    assert model.lm_head.weight is model.model.embed_tokens.weight
+    expected = tiny(tied=True)
+    expected.load_state_dict(state_dict(stored), strict=False)
+    assert torch.equal(logits(model), logits(expected))
+    assert not torch.equal(logits(model), logits(tiny(tied=True)))
+
+
+def test_an_untied_model(tmp_path: Path) -> None:
+    path = compressed(tiny(tied=False), tmp_path)
+    expected = tiny(tied=False)
+    expected.load_state_dict(state_dict(path))
+    assert torch.equal(logits(load_model(path)), logits(expected))
+
+
+def test_dtype_is_for_parameters_and_not_for_rotary_buffers(stored: Path) -> None:
+    model = load_model(stored, dtype="bfloat16")
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.bfloat16}
+    assert torch.equal(model.model.rotary_emb.inv_freq, tiny(tied=True).model.rotary_emb.inv_freq)
+    assert torch.get_default_dtype() == torch.float32
+    with pytest.raises(subbit.SubbitError, match="int8"):
+        load_model(stored, dtype=torch.int8)
+
+
+def test_a_given_module_is_filled_and_returned(stored: Path) -> None:
+    model = tiny(tied=True).train()
+    assert load_model(stored, model) is model
+    assert not model.training
+    assert torch.equal(logits(model), logits(load_model(stored)))
+
+
+def test_tokenizer(stored: Path) -> None:
+    assert load_tokenizer(stored).encode(["one", "bit"], is_pretokenized=True).ids == [0, 1]
+
+
+def test_without_configuration_or_tokenizer(tmp_path: Path) -> None:
+    subbit.compress({"w": torch.ones(4).numpy()}, tmp_path / "m.sbit")
+    for load, name in ((load_model, "config.json"), (load_tokenizer, "tokenizer.json")):
+        with pytest.raises(subbit.SubbitError, match=name) as caught:
+            load(tmp_path / "m.sbit")
+        assert caught.value.kind == "extra"
+        assert caught.value.path is not None
+
+
+@pytest.mark.parametrize(
+    ("config", "kind"),
+    [
+        ("{", "config"),
+        ("[]", "config"),
+        ('{"architectures": ["Nothing"]}', "architecture"),
+        ("{}", "architecture"),
+    ],
+)
+def test_a_configuration_that_names_no_model(tmp_path: Path, config: str, kind: str) -> None:
+    tiny(tied=True).save_pretrained(tmp_path / "model")
+    (tmp_path / "model" / "config.json").write_text(config)
+    subbit.compress(tmp_path / "model", tmp_path / "m.sbit", bits=3)
+    with pytest.raises(subbit.SubbitError) as caught:
+        load_model(tmp_path / "m.sbit")
+    assert caught.value.kind == kind
+
+
+def test_missing_package_names_the_command(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    with pytest.raises(subbit.SubbitError) as caught:
+        load_model(stored)
+    assert caught.value.kind == "package"
+    assert 'pip install "subbit[hf]"' in str(caught.value)
