@@ -6,6 +6,12 @@
 >>> loss.backward(); optimizer.step(); lock.step(); optimizer.zero_grad()
 >>> lock.save("model.safetensors")                                  # `subbit compress` finds the template there
 
+Or train the codes themselves for a while and write exactly those:
+
+>>> quantized = lockin.quantize(lock, subbit.Vector(12, 16))        # before the next optimizer is made
+>>> task_loss(model, batch).backward(); optimizer.step(); quantized.step(); optimizer.zero_grad()
+>>> quantized.to_sbit("model.sbit")
+
 Source: Sakai & Ichikawa, "Sign Lock-In" (arXiv 2602.17063).
 """
 
@@ -15,5 +21,7 @@ from subbit.torch.lockin.attaching import attach
 from subbit.torch.lockin.barrier import Barrier
 from subbit.torch.lockin.correction import fold
 from subbit.torch.lockin.lock import Flips, LockIn
+from subbit.torch.lockin.quantized import Quantized, quantize
+from subbit.torch.lockin.statistics import FlipTracker
 
-__all__ = ["Barrier", "Flips", "LockIn", "attach", "fold"]
+__all__ = ["Barrier", "FlipTracker", "Flips", "LockIn", "Quantized", "attach", "fold", "quantize"]

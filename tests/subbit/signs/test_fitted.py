@@ -28,6 +28,14 @@ def test_a_true_template_is_found(width, least):
     assert agreement(signs(plane, data, ROWS, COLS), TEMPLATE, ROWS, COLS) >= least
 
 
+def test_a_large_template_is_found_at_the_default_width():
+    size, plane = 4096, Fitted()
+    template = signs(Angle(seed=9), b"", size, size)
+    data = plane.encode(template, size, size)
+    assert agreement(signs(plane, data, size, size), template, size, size) >= 0.999
+    assert 8 * len(data) <= 0.006 * size * size
+
+
 @pytest.mark.parametrize(("rate", "least"), [(0.01, 0.999), (0.05, 0.998), (0.2, 0.99), (0.35, 0.95)])
 def test_a_template_under_flips_is_found(rate, least):
     words = flipped(TEMPLATE, rate)
