@@ -68,7 +68,7 @@ class Report:
         return (
             f"{len(lost)} of {coded} coded tensors lost more than {BROKEN:.0%} of their energy (worst: {worst.name}, "
             f"{worst.error:.0%}). Their signs are ordinary and no activation statistics were given: expect broken "
-            "output. Ways out: more bits (--bits 4), lossless tensors (--keep PATTERN), or training with template signs."
+            "output. Ways out: more bits (--bits 4), lossless tensors (--keep PATTERN), training with template signs."
         )
 
     def to_dict(self) -> dict[str, Any]:
