@@ -39,8 +39,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | {"
 
 __all__ = [
     "Angle", "Codec", "DeadZone", "Dense", "Encoded", "File", "Fitted", "Hadamard", "Hashed", "LowBit", "LowRank",
-    "Plan", "Report", "Scales", "Signed", "Stored", "SubbitError", "Tensor", "Uniform", "UsageError", "Vector", "__version__",
-    "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
+    "Plan", "Report", "Scales", "Signed", "Stored", "SubbitError", "Tensor", "Uniform", "UsageError", "Vector",
+    "__version__", "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
 ]  # fmt: skip
 
 
