@@ -11,6 +11,7 @@ from __future__ import annotations
 import copy
 import math
 import pydoc_data.topics
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -30,9 +31,9 @@ class CharLM(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.embed, self.pos_embed = nn.Embedding(128, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-        options = {"dropout": 0.0, "activation": "gelu", "batch_first": True, "norm_first": True}
-        layers = (nn.TransformerEncoderLayer(WIDTH, HEADS, 4 * WIDTH, **options) for _ in range(LAYERS))
-        self.blocks, self.norm = nn.ModuleList(layers), nn.LayerNorm(WIDTH)
+        layer = partial(nn.TransformerEncoderLayer, WIDTH, HEADS, 4 * WIDTH, 0.0, batch_first=True, norm_first=True)
+        self.blocks = nn.ModuleList(layer(activation="gelu") for _ in range(LAYERS))
+        self.norm = nn.LayerNorm(WIDTH)
         for weight in self.parameters():
             if weight.ndim == 2:
                 nn.init.normal_(weight, std=0.5 / math.sqrt(weight.shape[1]))
@@ -51,8 +52,8 @@ def corpus() -> tuple[Tensor, Tensor]:
     """ASCII codes of the help topics: nine tenths to train on, windows of the last tenth to test on."""
     text = "\n".join(pydoc_data.topics.topics[name] for name in sorted(pydoc_data.topics.topics))
     codes = torch.tensor(list(text.encode("ascii", "replace")))
-    train, test = codes.split([len(codes) * 9 // 10, len(codes) - len(codes) * 9 // 10])
-    return train, test.unfold(0, CONTEXT + 1, CONTEXT + 1)
+    cut = len(codes) * 9 // 10
+    return codes[:cut], codes[cut:].unfold(0, CONTEXT + 1, CONTEXT + 1)
 
 
 def train(model: CharLM, codes: Tensor, lock: lockin.LockIn | None = None) -> None:

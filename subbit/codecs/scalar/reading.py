@@ -29,7 +29,7 @@ def decoder(found: Mapping[str, Buffer], rows: int, cols: int, signed: bool) -> 
     model = _read_model(section_bytes(found, "model"), rows, cols, signed)
     certain = model.frequencies.certain
     only = np.argmax(model.frequencies.table, axis=1).astype(np.uint8)
-    codes = memoryview(b"") if certain else memoryview(section_bytes(found, "codes"))
+    codes = memoryview(b"") if certain else section_bytes(found, "codes").data
     if len(codes) != int(model.starts[-1]):
         raise SubbitError(f"codes hold {len(codes)} bytes, the model says {model.starts[-1]}", kind="section")
     positions, values = read_beyond(found.get("beyond"), rows * cols, signed)
