@@ -22,6 +22,8 @@ __all__ = ["Quantized", "Scene", "best_scene", "fit_budget", "overhead_bits", "r
 SAMPLE_WEIGHTS = 1 << 16
 _SETTLING = 3
 _WIDEST = 16.0  # octaves searched below the largest weight
+_SLOPE = -1.6  # typical relative change of size for a relative change of step
+_AIM, _CLOSE = 0.9985, 0.996  # of the budget: what the secants aim at, and what is near enough
 _PATCH_BITS = 28.0  # what a weight beyond the last level costs, roughly
 
 
@@ -76,12 +78,9 @@ def overhead_bits(density: Density) -> float:
 def settle(scene: Scene, step: np.float32, tables: Tables, passes: int = _SETTLING) -> Quantized:
     """Quantize a few times at one step, so that costs and centres agree with what they cause."""
     symbols = np.empty(scene.matrix.shape, np.uint8)
-    used = tables
     for _ in range(passes):
-        used = tables
-        found = run(scene.matrix, step, scene.steps, scene.density, used, scene.signed, symbols)
-        tables = found.tables
-    # the last symbols were chosen with `used`; centres refitted to them can only lower the error
+        found = run(scene.matrix, step, scene.steps, scene.density, tables, scene.signed, symbols)
+        tables = found.tables  # centres refitted to the last symbols can only lower the error
     return Quantized(scene, step, tables, found, symbols)
 
 
@@ -163,10 +162,6 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
         if total_bits(tried, weights) <= budget or tried.found.frequencies.table.shape[1] == 1:
             best = tried
     return best
-
-
-_SLOPE = -1.6  # typical relative change of size for a relative change of step
-_AIM, _CLOSE = 0.9985, 0.996
 
 
 def rate_distortion(candidates: list[Scene], steps: Sequence[float]) -> list[tuple[float, float]]:
