@@ -27,17 +27,17 @@ def tables(results: Mapping[str, Any]) -> str:
 
 
 def _table(data: Mapping[str, Any]) -> str:
-    """A row a method, a column a data set (bits / error), and the speeds on the first of them."""
+    """A row a method, a column a data set (bits / error), and the times on the first, in copies of the weights."""
     rows = {name: {row["method"]: row for row in found["rows"]} for name, found in data.items()}
     methods = list(dict.fromkeys(method for found in rows.values() for method in found))
     first, labels = next(iter(data)), [name.removeprefix("template-") for name in data]
-    speeds = [f"{step} {labels[0]}, M weights/s" for step in ("encode", "decode")]
+    speeds = [f"{step} {labels[0]}, copies" for step in ("encode", "decode")]
     lines = ["| " + " | ".join(["bits a weight / error", *labels, *speeds]) + " |"]
     lines.append("|---|" + "---:|" * (len(data) + 2))
     for method in methods:
         cells = [_cell(found.get(method)) for found in rows.values()]
-        row, weights = rows[first].get(method), data[first]["weights"]
-        cells += [_speed(row, weights, step) for step in ("encode", "decode")]
+        row = rows[first].get(method)
+        cells += [_time(row, step) for step in ("encode", "decode")]
         lines.append("| " + " | ".join([method, *cells]) + " |")
     return "\n".join(lines)
 
@@ -50,7 +50,8 @@ def _cell(row: Mapping[str, Any] | None) -> str:
     return f"{row['bits']:.3f} / {row['error']:.3f}"
 
 
-def _speed(row: Mapping[str, Any] | None, weights: int, step: str) -> str:
+def _time(row: Mapping[str, Any] | None, step: str) -> str:
+    """How many copies of the float32 weights could be made meanwhile: ratios travel between machines."""
     if row is None or "unavailable" in row:
         return ""
-    return f"{weights / row[f'{step}_seconds'] / 1e6:.3g}"
+    return f"{row[f'{step}_seconds'] / row['decode_seconds'] * row['decode_in_copies']:.3g}"

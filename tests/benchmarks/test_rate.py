@@ -108,7 +108,8 @@ RESULTS = {
         "synth": {
             "weights": 1e6,
             "rows": [
-                {"method": "one", "bits": 0.5, "error": 0.25, "encode_seconds": 1, "decode_seconds": 0.01},
+                {"method": "one", "bits": 0.5, "error": 0.25, "encode_seconds": 1, "decode_seconds": 0.01}
+                | {"decode_in_copies": 2.0},
                 {"method": "two", "unavailable": "refuses: 3 columns"},
                 {"method": "three", "unavailable": "not installed"},
             ],
@@ -119,7 +120,7 @@ RESULTS = {
 
 def test_tables_show_figures_refusals_and_absences():
     lines = report.tables(RESULTS).splitlines()
-    assert lines[2] == "| one | 0.500 / 0.250 | 1 | 100 |"
+    assert lines[2] == "| one | 0.500 / 0.250 | 200 | 2 |"
     assert lines[3] == "| two | refuses |  |  |"
     assert lines[4] == "| three | – |  |  |"
 
