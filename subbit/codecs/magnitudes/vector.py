@@ -51,14 +51,14 @@ class Vector:
 
     def bits(self, rows: int, cols: int) -> int:
         """Codes, row scales, and a codebook of float16."""
-        dim, entries, width = self._book(rows, cols)
+        dim, entries, width = self.in_use(rows, cols)
         codebook = 5 + 2 * dim * entries
         return 8 * (rows * _row_bytes(cols, dim, width) + halves_size(rows) + codebook)
 
     def encode(self, magnitudes: np.ndarray, importance: np.ndarray | None = None) -> dict[str, bytes]:
         """Scale the rows, train the codebook, code every vector with the codebook as it is stored."""
         rows, cols = magnitudes.shape
-        dim, entries, width = self._book(rows, cols)
+        dim, entries, width = self.in_use(rows, cols)
         scales = pack_halves(_root_mean_squares(magnitudes))
         divisors = unpack_halves(scales, rows)
         divisors[divisors == 0] = np.inf
@@ -69,7 +69,7 @@ class Vector:
 
     def decoder(self, sections: Mapping[str, Buffer], rows: int, cols: int) -> tuple[Fill, int]:
         """Look up entry × row scale: one multiplication a weight."""
-        dim, entries, width = self._book(rows, cols)
+        dim, entries, width = self.in_use(rows, cols)
         row_bytes = _row_bytes(cols, dim, width)
         packed = section_bytes(sections, "codes", rows * row_bytes).reshape(rows, row_bytes)
         scales = unpack_halves(section_bytes(sections, "scales", halves_size(rows)), rows)
@@ -82,7 +82,7 @@ class Vector:
 
         return fill, rows_per_block(cols)
 
-    def _book(self, rows: int, cols: int) -> tuple[int, int, int]:
+    def in_use(self, rows: int, cols: int) -> tuple[int, int, int]:
         """Dimension, entries and code width in use: a small matrix has no need of a larger codebook."""
         dim = max(1, min(self.dim, cols))
         entries = max(1, min(self.entries, rows * (cols // dim)))

@@ -21,6 +21,7 @@ from subbit.torch.lockin.attaching import attach
 from subbit.torch.lockin.barrier import Barrier
 from subbit.torch.lockin.correction import fold
 from subbit.torch.lockin.lock import Flips, LockIn
+from subbit.torch.lockin.quantized import Quantized, quantize
 from subbit.torch.lockin.statistics import FlipTracker
 
-__all__ = ["Barrier", "FlipTracker", "Flips", "LockIn", "attach", "fold"]
+__all__ = ["Barrier", "FlipTracker", "Flips", "LockIn", "Quantized", "attach", "fold", "quantize"]

@@ -13,7 +13,7 @@ from subbit.torch.lockin.correction import SUFFIXES
 from subbit.torch.state import as_array, dtype_name
 from subbit_formats.safetensors_writer import SafetensorsWriter
 
-__all__ = ["checkpoint", "save_model"]
+__all__ = ["checkpoint", "save_model", "untied"]
 
 
 def save_model(
@@ -26,7 +26,7 @@ def save_model(
     `NAME.correction_a` and `NAME.correction_b`: they are coded and counted like every matrix, and `fold` adds them.
     Raises :class:`SubbitError` for an existing file (unless `force`), a full disk, or a type that safetensors lacks.
     """
-    tensors, ties = _untied(checkpoint(model, planes))
+    tensors, ties = untied(checkpoint(model, planes))
     described = {name: (dtype_name(tensor.dtype), tuple(tensor.shape)) for name, tensor in tensors.items()}
     metadata = ties | {declared.METADATA_KEY: declared.to_json(planes)}
     with SafetensorsWriter(path, described, metadata, force=force) as writer:
@@ -47,7 +47,7 @@ def checkpoint(model: torch.nn.Module, planes: Mapping[str, SignPlane]) -> dict[
     return {names.get(name, name): value for name, value in state.items() if isinstance(value, torch.Tensor)}
 
 
-def _untied(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+def untied(tensors: Mapping[str, torch.Tensor]) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
     """Each tensor once, under its first name, and {other name: first name}."""
     first: dict[object, str] = {}
     ties = {}

@@ -1,0 +1,182 @@
+"""Codes in the loop: train on the weights that a file will hold, then write exactly those."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from os import PathLike
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.utils import parametrize
+
+from subbit.codecs import Dense, Vector
+from subbit.errors import SubbitError, UsageError
+from subbit.model import Report, TensorReport
+from subbit.planning import Coverage
+from subbit.records import Encoded
+from subbit.signs import Stored
+from subbit.tensors import decode, encode, relative_error
+from subbit.torch.lockin.coded import Coded
+from subbit.torch.lockin.lock import LockIn
+from subbit.torch.lockin.saving import untied
+from subbit.torch.lockin.targets import Target, chosen, unwrapped
+from subbit.torch.state import as_array, dtype_name
+from subbit_formats.sbit import Writer, open_reader
+
+__all__ = ["Quantized", "quantize"]
+
+
+def quantize(
+    model: nn.Module | LockIn,
+    vector: Vector = Vector(),  # noqa: B008 (frozen)
+    targets: str | Sequence[str] | None = None,
+) -> Quantized:
+    """Replace the chosen weights, in place, by W' = S ⊙ (row scale · codebook entry), as `vector` would store them.
+
+    From now on the forward pass sees W'; codebooks and scales are parameters, and the latent weights get the gradient
+    of W' as it is (straight-through), so make the optimizer after this call. Given a lock, the signs are its templates'
+    and cost nothing, whatever the latent weights do, on which its `penalty` and `step` may go on; `targets` are then
+    its tensors unless patterns say otherwise. Weights without a template store their signs, one bit each.
+    Tune with the learning rate of training or more.
+
+    Costs `Signed(plane, vector).bits(shape)` a tensor, with an 8-bit codebook. Raises :class:`SubbitError` before
+    anything changes: no :class:`Vector`, a pattern without a match, tied weights, weights that have a correction or
+    are quantized already, integer or meta parameters, weights that are not finite.
+    Source: van den Oord et al., "Neural discrete representation learning" (2017), equation 1 and section 3.2.
+    """
+    if not isinstance(vector, Vector):
+        raise UsageError(f"{vector!r} is no vector codec", kind="codec", hint="such as subbit.Vector(16, 64)")
+    lock = model if isinstance(model, LockIn) else None
+    model = lock.model if lock else unwrapped(cast(nn.Module, model))
+    held = {item.name: item for item in lock.locked} if lock else {}
+    for item in held.values():
+        if item.leaf == "original":
+            text = "has a correction, or is quantized already"
+            raise UsageError(text, kind="parametrized", tensor=item.name, hint="detach the lock and quantize the model")
+    patterns = (list(held) or ["*"]) if targets is None else [targets] if isinstance(targets, str) else list(targets)
+    found = chosen(model, patterns)
+    for target in found:
+        _check(target)
+    coded = [Coded(t.parameter, held[t.name].plane if t.name in held else Stored(), vector) for t in found]
+    trained = {}
+    for target, weight in zip(found, coded, strict=True):
+        parametrize.register_parametrization(target.module, target.leaf, weight)
+        owner = cast(nn.Module, target.module.parametrizations[target.leaf])  # type: ignore[index]
+        trained[target.name] = _Trained(owner, weight)
+        if target.name in held:  # the lock goes on with the latent weights
+            held[target.name].owner, held[target.name].leaf = owner, "original"
+    return Quantized(model, trained)
+
+
+@dataclass
+class _Trained:
+    """The module that holds a latent weight as `original`, and what computes W' from it."""
+
+    owner: nn.Module
+    coded: Coded
+
+    @property
+    def latent(self) -> nn.Parameter:
+        return cast(nn.Parameter, self.owner.original)
+
+
+class Quantized:
+    """The coded weights of a model; made by `quantize`. Call :meth:`step` after `optimizer.step()`.
+
+    Codes, signs, codebooks and scales are part of the model's own `state_dict`.
+    """
+
+    def __init__(self, model: nn.Module, trained: dict[str, _Trained]) -> None:
+        self.model, self._trained, self.frozen = model, trained, False
+
+    def parameters(self) -> list[nn.Parameter]:
+        """The codebooks and scales: all that trains after :meth:`freeze`."""
+        return [parameter for item in self._trained.values() for parameter in item.coded.parameters()]
+
+    def step(self) -> None:
+        """Give every vector the codebook entry that is now nearest to its latent weights, unless codes are frozen."""
+        if not self.frozen:
+            for item in self._trained.values():
+                item.coded.assign(item.latent)
+
+    def freeze(self) -> None:
+        """Fix codes and signs for a last phase. The latent weights get no gradient, and a lock has nothing to do."""
+        self.frozen = True
+        for item in self._trained.values():
+            item.latent.requires_grad_(False)
+            item.latent.grad = None
+
+    @torch.no_grad()
+    def to_sbit(self, path: str | PathLike[str], *, force: bool = False) -> Report:
+        """Write the model as a `.sbit` file that decodes to the very bits the forward pass computes with.
+
+        The trained codes are written as they are, and every coded tensor is decoded and compared. Other tensors are
+        lossless, embeddings and output heads integers of 8 bits in groups. The report counts every byte; its errors are
+        against the weights in the loop. Raises :class:`SubbitError` where a decoded weight differs (NaN), for an
+        existing file (unless `force`) and a full disk; nothing half-written stays behind.
+        """
+        inside = {name: _prefix(name) for name in self._trained}
+        state = {
+            name: tensor
+            for name, tensor in self.model.state_dict().items()
+            if isinstance(tensor, torch.Tensor) and not name.startswith(tuple(inside.values()))
+        }
+        others, ties = untied(state)
+        rows = []
+        with Writer(path, force=force) as writer:
+            for name in sorted([*others, *self._trained]):
+                trained = name in self._trained
+                try:
+                    encoded, error = _exact(self._trained[name]) if trained else _kept(name, others[name])
+                except SubbitError as refused:
+                    raise refused.at(tensor=name) from None
+                writer.add(
+                    name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
+                    sections=encoded.sections, covered=trained,
+                )  # fmt: skip
+                free = trained and not isinstance(self._trained[name].coded.plane, Stored)
+                rows.append(TensorReport(name, encoded.shape, encoded.codec, trained, 0, error, free))
+            for name, other in ties.items():
+                writer.alias(name, other)
+        with open_reader(path) as file:
+            sized = tuple(replace(row, bytes=file.tensors[row.name].stored_bytes) for row in rows)
+            return Report(writer.path, file.size, file.weights, file.covered_bytes, file.covered_weights, sized)
+
+
+def _check(target: Target) -> None:
+    """Raise where a weight cannot be computed from codes alone."""
+    if isinstance(target.module, parametrize.ParametrizationList):
+        text = "is a part of a parametrized weight"
+        raise UsageError(text, kind="parametrized", tensor=target.name, hint="leave it out of targets")
+    if len(target.names) > 1:
+        text = f"is tied to {target.names[1]!r}, and codes would untie them"
+        raise UsageError(text, kind="tied", tensor=target.name, hint="leave it out of targets")
+    if not bool(torch.isfinite(target.parameter.float()).all()):
+        raise SubbitError("has NaN or infinite weights", kind="nonfinite", tensor=target.name)
+
+
+def _prefix(name: str) -> str:
+    """How the names of everything inside a parametrized weight begin in the model's state."""
+    path, _, leaf = name.rpartition(".")
+    return f"{path}.parametrizations.{leaf}." if path else f"parametrizations.{leaf}."
+
+
+def _exact(trained: _Trained) -> tuple[Encoded, float]:
+    """The trained codes, after making sure that they decode to the weights of the forward pass."""
+    encoded = trained.coded.encoded(trained.latent)
+    inside = as_array(trained.coded(trained.latent).cpu().contiguous())
+    if not np.array_equal(decode(encoded).view(np.uint8), inside.view(np.uint8)):
+        hint = "look for a NaN loss, and go back to a checkpoint before it"
+        raise SubbitError("decodes to other weights than those that were trained", kind="nonfinite", hint=hint)
+    return encoded, 0.0
+
+
+def _kept(name: str, tensor: torch.Tensor) -> tuple[Encoded, float]:
+    """A tensor that is no target, as `subbit.compress` keeps those that its budget does not cover."""
+    weight = as_array(tensor.cpu().contiguous())
+    codec = Coverage().kept_as(name, weight.shape, dtype_name(tensor.dtype)) or Dense()
+    encoded = encode(weight, codec)
+    return encoded, 0.0 if isinstance(codec, Dense) else relative_error(weight, decode(encoded))
