@@ -9,7 +9,7 @@ help:
 	@echo "make demo    compress a real language model, inspect, verify, load and evaluate it"
 	@echo "make test    run all tests"
 	@echo "make lint    ruff, mypy and the contracts between the layers"
-	@echo "make bench   measure rate and distortion beside the peers (about 40 minutes)"
+	@echo "make bench   measure rate and distortion beside the peers (about 15 minutes)"
 	@echo "make clean   remove the virtual environment and the demo's output"
 
 demo: .venv/.model
