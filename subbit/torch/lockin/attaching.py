@@ -37,8 +37,8 @@ def attach(
 
     - `template`: "hashed" (trains like ordinary signs), "hadamard", "angle", "lowrank" (rank 16), "lowrank:RANK", or
       what makes a sign plane from a seed. Every tensor has a seed of its own (`signs.seeds.seed_for`).
-    - `gap`: magnitudes below gap · σ of the layer's own initialization are drawn again (`gap.resampled`); one number,
-      or {pattern: number}.
+    - `gap`: magnitudes below gap · σ of the layer's own initialization are drawn again, and all are scaled to keep its
+      root mean square (`gap.resampled`); one number, or {pattern: number}.
     - `keep`: "barrier" pushes weights away from zero (add `penalty()` to the loss), "project" sets weights that crossed
       zero back to it after every step, which is exact, "free" only counts.
     - `barrier`: the barrier's force ratio, or a :class:`Barrier` with a schedule.
@@ -69,7 +69,7 @@ def attach(
             raise error.at(tensor=target.name) from None
     held = []
     for target, own_seed, threshold in zip(found, seeds, thresholds, strict=True):
-        magnitudes = resampled(target.parameter, threshold, own_seed)
+        magnitudes, threshold = resampled(target.parameter, threshold, own_seed)
         item = locked(target.name, target.module, target.leaf, make(own_seed), threshold, magnitudes)
         if correction_rank:
             item.owner, item.leaf = correct(target.module, target.leaf, correction_rank), "original"
