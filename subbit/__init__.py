@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from subbit.version import __version__
 
 if TYPE_CHECKING:
-    from subbit.codecs import Codec, DeadZone, Dense, LowBit, Scales, Signed, Uniform, Vector
+    from subbit.codecs import Codec, DeadZone, Dense, LowBit, OneOfN, Scales, Signed, Uniform, Vector
     from subbit.errors import SubbitError, UsageError
     from subbit.model import File, Report, Tensor, compress, decompress, load, plan, verify
     from subbit.model import open_file as open
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from subbit.tensors import decode, encode
 
 _HOMES = {
-    "subbit.codecs": ["Codec", "DeadZone", "Dense", "LowBit", "Scales", "Signed", "Uniform", "Vector"],
+    "subbit.codecs": ["Codec", "DeadZone", "Dense", "LowBit", "OneOfN", "Scales", "Signed", "Uniform", "Vector"],
     "subbit.errors": ["SubbitError", "UsageError"],
     "subbit.model": ["File", "Report", "Tensor", "compress", "decompress", "load", "plan", "verify"],
     "subbit.planning": ["Plan"],
@@ -39,8 +39,8 @@ _HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | {"
 
 __all__ = [
     "Angle", "Codec", "DeadZone", "Dense", "Encoded", "File", "Fitted", "Hadamard", "Hashed", "LowBit", "LowRank",
-    "Plan", "Report", "Scales", "Signed", "Stored", "SubbitError", "Tensor", "Uniform", "UsageError", "Vector",
-    "__version__", "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
+    "OneOfN", "Plan", "Report", "Scales", "Signed", "Stored", "SubbitError", "Tensor", "Uniform", "UsageError",
+    "Vector", "__version__", "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
 ]  # fmt: skip
 
 

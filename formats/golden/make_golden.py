@@ -34,6 +34,7 @@ from subbit import (
     Hashed,
     LowBit,
     LowRank,
+    OneOfN,
     Scales,
     Signed,
     Stored,
@@ -146,6 +147,16 @@ def magnitudes() -> Tensors:
     return {name: (weight, Signed(Stored(), part)) for name, (weight, part) in parts.items()}
 
 
+def one_of_n() -> Tensors:
+    """Both masks and both number formats of factors; places of 1 to 6 bits, groups that end early."""
+    found: Tensors = {f"{2**w}": (weights((5, 67), 100 + w), Signed(Stored(), OneOfN(2**w))) for w in range(1, 7)}
+    found["falling"] = magnitudes()["scales-half"][0], Signed(Stored(), OneOfN(2))
+    found["narrow"] = weights((3, 2, 3), 107, "bfloat16"), Signed(Hashed(7), OneOfN(16))
+    found["seeded"] = templated((40, 30), Hashed(7), 108), Signed(Hashed(7), OneOfN(8, "seeded", 7))
+    found["seeded-flips"] = weights((9, 33), 109, "float16"), Signed(Angle(), OneOfN(4, "seeded", 2**64 - 1))
+    return found
+
+
 def uneven(shape: tuple[int, int], seed: int) -> np.ndarray:
     """Weights whose columns differ in size, too: density contexts pay."""
     columns = (hashed((shape[1],), seed + 5) % np.uint64(5)).astype(np.int32)
@@ -192,6 +203,7 @@ FILES: dict[str, Callable[[], Tensors]] = {
     "dense-frames": dense_frames,
     "dense-types": dense_types,
     "magnitudes": magnitudes,
+    "one-of-n": one_of_n,
     "signs": sign_planes,
     "uniform": uniform,
 }

@@ -14,6 +14,7 @@ from subbit.codecs.base import Codec, knobs_of
 from subbit.codecs.deadzone import DeadZone
 from subbit.codecs.dense import Dense
 from subbit.codecs.magnitudes.lowbit import LowBit
+from subbit.codecs.magnitudes.oneofn import OneOfN
 from subbit.codecs.magnitudes.scales import Scales
 from subbit.codecs.magnitudes.vector import Vector
 from subbit.codecs.signed import Signed
@@ -22,14 +23,14 @@ from subbit.errors import SubbitError, UsageError
 from subbit.signs import from_dict as plane_from_dict
 
 __all__ = [
-    "CODECS", "MAGNITUDES", "Codec", "DeadZone", "Dense", "LowBit", "Scales", "Signed", "Uniform", "Vector",
-    "from_dict", "from_knobs", "to_dict",
+    "CODECS", "MAGNITUDES", "Codec", "DeadZone", "Dense", "LowBit", "OneOfN", "Scales", "Signed", "Uniform",
+    "Vector", "from_dict", "from_knobs", "to_dict",
 ]  # fmt: skip
 
 CODECS: dict[str, Any] = {codec.id: codec for codec in (DeadZone, Dense, Signed, Uniform)}
 """Every codec by its id. Retired ids stay listed here with the class that still reads them."""
 
-MAGNITUDES: dict[str, Any] = {part.kind: part for part in (LowBit, Scales, Vector)}
+MAGNITUDES: dict[str, Any] = {part.kind: part for part in (LowBit, OneOfN, Scales, Vector)}
 """Every magnitude coder by its kind."""
 
 

@@ -1,7 +1,8 @@
 """Budget → Plan: which codec and knobs for which tensor.
 
-`plan` holds the frozen, printable Plan; `coverage` says which tensors the budget covers; `curves` measures what
-each tensor could cost and lose; `allocate` spends the budget where it saves most; `planner` puts them together.
+`plan` holds the frozen, printable Plan; `coverage` says which tensors the budget covers; `corrections` what a low-rank
+correction stands for; `curves` measures what each tensor could cost and lose; `allocate` spends the budget where it
+saves most; `planner` puts them together.
 """
 
 from __future__ import annotations

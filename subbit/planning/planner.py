@@ -13,6 +13,7 @@ import numpy as np
 from subbit.codecs import Dense
 from subbit.errors import SubbitError, UsageError
 from subbit.planning.allocate import Point, allocate, hull, refine
+from subbit.planning.corrections import corrected_weights
 from subbit.planning.coverage import Coverage, check_patterns
 from subbit.planning.curves import Curve, measure
 from subbit.planning.plan import Plan, Rule
@@ -60,8 +61,9 @@ def make_plan(
     """Choose codec and rate of every tensor so that the covered ones take `bits` bits a weight together.
 
     Each tensor's own rate–distortion points are measured on a sample; the sum over tensors of relative squared
-    error × weights (× mean `importance`, where given) is made least. Container bytes of the covered tensors are in
-    the budget. Raises :class:`UsageError` (kind "budget") naming the smallest budget that can be met.
+    error × weights (× mean `importance`, where given) is made least; a correction stands for all weights that it
+    corrects (`corrections.corrected_weights`). Container bytes of the covered tensors are in the budget. Raises
+    :class:`UsageError` (kind "budget") naming the smallest budget that can be met.
     """
     if not (bits > 0 and math.isfinite(bits)):
         raise UsageError(f"a budget of {bits} bits a weight", kind="budget", hint="any number above 0, such as 0.8")
@@ -83,8 +85,10 @@ def make_plan(
             elif kept is not None:
                 rules[name] = Rule(name, kept, False, weights, kept.bits(tensor.shape), why="embedding or head")
             else:
-                scale = _scale(importance, name, tensor.shape)
-                measured.append(_measure(name, weight, signs, (declared or {}).get(name), scale))
+                corrected = corrected_weights(name, tensors)
+                scale = _scale(importance, name, tensor.shape) * (corrected / weights if corrected else 1.0)
+                mode = "joint" if corrected else signs
+                measured.append(_measure(name, weight, mode, (declared or {}).get(name), scale))
         except SubbitError as error:
             raise error.at(tensor=name) from None
     chosen = _spend(measured, bits)

@@ -7,7 +7,8 @@ With ρ the outer threshold and ε the radius of the boundary around 0: σ₀ = 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -63,6 +64,27 @@ class Excursions:
         self.total_flips += self.step_flips
         self._latest = words
         self._advance(values)
+
+    def state(self) -> dict[str, Any]:
+        """What following on needs: arrays of bytes and plain numbers, which later updates leave alone."""
+        return {
+            "rhos": [float(rho) for rho in self._rhos],
+            "eps": float(self._eps),
+            "first": self._first.view(np.uint8),
+            "latest": self._latest.view(np.uint8),
+            "states": self._states.copy(),
+            "missed": list(self.missed),
+            "flips": [self.step_flips, self.init_flips, self.total_flips],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken, on as many weights and ρ; thresholds are those of the state."""
+        self._rhos = [np.float32(rho) for rho in state["rhos"]]
+        self._eps = np.float32(state["eps"])
+        self._first, self._latest = (state[name].copy().view(np.uint64) for name in ("first", "latest"))
+        self._states = state["states"].copy()
+        self.missed = list(state["missed"])
+        self.step_flips, self.init_flips, self.total_flips = state["flips"]
 
     def count(self, which: int) -> dict[str, object]:
         """Of ρ number `which`, how many weights: reached ρ (σ₀) and the boundary since (τ₁), have K_eff = 0, 1, … 31.

@@ -54,18 +54,16 @@ class Scales:
 
     def decoder(self, sections: Mapping[str, Buffer], rows: int, cols: int) -> tuple[Fill, int]:
         """Add up the products in order of rank."""
-        row_factors, col_factors = self._unpack(section_bytes(sections, "factors"), rows, cols)
+        row_factors, col_factors = self.factors(sections, rows, cols)
 
         def fill(start: int, stop: int, block: np.ndarray) -> None:
             kernel("scales").compose(row_factors[:, start:stop], col_factors, block)
 
         return fill, rows_per_block(cols)
 
-    def _size(self, rows: int, cols: int, item: int) -> int:
-        return 1 + self.rank * (8 + item * (rows + cols))
-
-    def _unpack(self, stored: np.ndarray, rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
-        """Factors float32[rank, rows] and [rank, cols] after checking size and values."""
+    def factors(self, sections: Mapping[str, Buffer], rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row factors float32[rank, rows] and column factors [rank, cols], after checking size and values."""
+        stored = section_bytes(sections, "factors")
         mode = int(stored[0]) if stored.size else 2
         if mode > 1 or stored.size != self._size(rows, cols, _DTYPES[mode].itemsize):
             raise SubbitError(f"{stored.size} bytes are no factors of {rows} x {cols}", kind="section")
@@ -80,6 +78,9 @@ class Scales:
             if not np.all((values >= 0) & (values < np.inf)):
                 raise SubbitError("a factor is negative or not finite", kind="section")
         return row_factors, col_factors
+
+    def _size(self, rows: int, cols: int, item: int) -> int:
+        return 1 + self.rank * (8 + item * (rows + cols))
 
     def _error(self, sections: Mapping[str, bytes], matrix: np.ndarray, weights: np.ndarray) -> float:
         """Weighted squared error of the decoded matrix, summed in order."""

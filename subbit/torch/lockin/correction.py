@@ -9,13 +9,11 @@ from torch import nn
 from torch.nn.utils import parametrize
 
 from subbit.errors import SubbitError, UsageError
+from subbit.planning.corrections import CORRECTION
 from subbit.records import matrix_shape
 from subbit.torch.lockin.targets import Target
 
-__all__ = ["SUFFIXES", "Correction", "check_correction", "correct", "fold"]
-
-SUFFIXES = (".correction_a", ".correction_b")
-"""What the names of the factors add to the weight's in a checkpoint."""
+__all__ = ["Correction", "check_correction", "correct", "fold", "joined"]
 
 _OVERSAMPLING = 8
 _POWER_STEPS = 4
@@ -26,7 +24,7 @@ class Correction(nn.Module):
 
     It starts as minus the k strongest singular directions of the weight (randomized SVD, Halko, Martinsson & Tropp
     2011), half of each singular value in either factor: a template of low rank begins training with a flat spectrum.
-    Costs k · (rows + cols) numbers.
+    Costs k · (rows + cols) numbers, of 4 to 6 bits each in a file of half a bit to one bit a weight.
     """
 
     def __init__(self, weight: torch.Tensor, rank: int) -> None:
@@ -65,18 +63,27 @@ def correct(module: nn.Module, leaf: str, rank: int) -> nn.Module:
     return parametrized
 
 
+def joined(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The factors as one tensor (k, rows + cols): long rows of numbers of a size, one index entry."""
+    return torch.cat([a, b]).T.contiguous()
+
+
 def fold(tensors: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """The same tensors with every correction added to its weight: a state for the model without `lockin`.
 
     Takes what :meth:`LockIn.save` wrote, before or after compressing. The weights that had a correction have ordinary
-    signs then. Raises :class:`SubbitError` (kind "correction") for a factor without its partner or its weight.
+    signs then. Raises :class:`SubbitError` (kind "correction") for a correction without its weight or of another shape.
     """
-    folded = {name: tensor for name, tensor in tensors.items() if not name.endswith(SUFFIXES)}
-    for name in sorted({key.removesuffix(s) for key in tensors for s in SUFFIXES if key.endswith(s)}):
-        try:
-            weight, a, b = folded[name], *(tensors[name + suffix] for suffix in SUFFIXES)
-        except KeyError as missing:
-            raise SubbitError(f"the correction lacks {missing}", kind="correction", tensor=name) from None
-        product = a.float() @ b.float().T
+    folded = {name: tensor for name, tensor in tensors.items() if not name.endswith(CORRECTION)}
+    for correction in sorted(tensors.keys() - folded.keys()):
+        name = correction.removesuffix(CORRECTION)
+        if name not in folded:
+            raise SubbitError(f"corrects {name!r}, which is missing", kind="correction", tensor=correction)
+        weight, factors = folded[name], tensors[correction].float()
+        rows, cols = matrix_shape(tuple(weight.shape))
+        if factors.ndim != 2 or factors.shape[1] != rows + cols:
+            text = f"of shape {tuple(factors.shape)} does not fit {rows} x {cols} weights"
+            raise SubbitError(text, kind="correction", tensor=correction)
+        product = factors[:, :rows].T @ factors[:, rows:]
         folded[name] = (weight.float() + product.reshape(weight.shape)).to(weight.dtype)
     return folded

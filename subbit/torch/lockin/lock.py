@@ -46,6 +46,11 @@ class LockIn:
         """The sign plane of every locked tensor, by its name in the checkpoint."""
         return {item.name: item.plane for item in self.locked}
 
+    @property
+    def _moving(self) -> list[Locked]:
+        """The locked weights that are trained; frozen ones stay as they are and need nothing."""
+        return [item for item in self.locked if item.weight.requires_grad]
+
     def penalty(self) -> torch.Tensor:
         """The barrier's loss, a scalar to be added to the task's: 0 without a barrier, and in the first step.
 
@@ -54,35 +59,47 @@ class LockIn:
         """
         force = self.barrier.at(self.steps) if self.keep == "barrier" else 0.0
         total = torch.zeros((), device=self.locked[0].weight.device)
-        for item in self.locked if force else []:
+        for item in self._moving if force else []:
             if (term := item.penalty(force)) is not None:
                 total = total + term.to(total.device)
         return total
 
+    def check(self, loss: torch.Tensor) -> torch.Tensor:
+        """The loss as it is: `lock.check(loss).backward()` stops a training run before a bad loss reaches a weight.
+
+        Raises :class:`SubbitError` (kind "nonfinite") for NaN or infinity; without it :meth:`step` finds them in the
+        weights, one update later. Waits for the device, as reading a loss does.
+        """
+        if not bool(torch.isfinite(loss).all()):
+            hint = "skip this batch, or lower the learning rate"
+            raise SubbitError(f"the loss is {loss.detach().float().tolist()}", kind="nonfinite", hint=hint)
+        return loss
+
     def step(self) -> None:
         """Check the weights, then project them or measure their gradients, and advance the barrier's schedule.
 
+        Weights that need no gradient are passed over, as after `Quantized.freeze`.
         Raises :class:`SubbitError` for NaN or infinite weights (kind "nonfinite", names the tensor), before anything is
         projected, and :class:`UsageError` (kind "gradient") where the barrier finds no gradient to measure.
         """
-        device = self.locked[0].weight.device
-        readings = torch.stack([item.reading().to(device) for item in self.locked]).tolist()
-        for item, (largest, _, _) in zip(self.locked, readings, strict=True):
+        moving, device = self._moving, self.locked[0].weight.device
+        readings = torch.stack([item.reading().to(device) for item in moving]).tolist() if moving else []
+        for item, (largest, _, _) in zip(moving, readings, strict=True):
             if not math.isfinite(largest):
                 hint = "go back to a checkpoint; look for a NaN loss before it"
                 raise SubbitError("has NaN or infinite weights", kind="nonfinite", tensor=item.name, hint=hint)
         if self.keep == "project":
-            for item in self.locked:
+            for item in moving:
                 item.project()
-        elif self.keep == "barrier":
-            self._measure(readings)
+        elif self.keep == "barrier" and moving:
+            self._measure(moving, readings)
         self.steps += 1
 
-    def _measure(self, readings: list[list[float]]) -> None:
-        if self.barrier.at(self.steps) and all(item.weight.grad is None for item in self.locked):
+    def _measure(self, moving: list[Locked], readings: list[list[float]]) -> None:
+        if self.barrier.at(self.steps) and all(item.weight.grad is None for item in moving):
             hint = "call step() after optimizer.step() and before zero_grad()"
             raise UsageError("the barrier finds no gradient to measure", kind="gradient", hint=hint)
-        for item, (_, squares, count) in zip(self.locked, readings, strict=True):
+        for item, (_, squares, count) in zip(moving, readings, strict=True):
             item.observe(squares, count)
 
     def flips(self) -> Flips:
@@ -119,7 +136,10 @@ class LockIn:
             item.threshold, item.mean_square = state["thresholds"][item.name], state["mean_squares"][item.name]
 
     def save(self, path: str | PathLike[str], *, force: bool = False) -> Path:
-        """Write the model as safetensors with its templates declared in the metadata; see `saving.save_model`."""
+        """Write the model as safetensors with its templates declared in the metadata; see `saving.save_model`.
+
+        After `quantize` it raises :class:`UsageError` (kind "quantized"): `Quantized.to_sbit` writes the trained codes.
+        """
         return save_model(self.model, self.planes, path, force=force)
 
     def detach(self) -> None:

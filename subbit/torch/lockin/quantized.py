@@ -12,14 +12,15 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from subbit.codecs import Dense, Vector
+from subbit.codecs import Codec, Dense, Vector
+from subbit.codecs.magnitudes.base import Magnitudes
 from subbit.errors import SubbitError, UsageError
 from subbit.model import Report, TensorReport
 from subbit.planning import Coverage
 from subbit.records import Encoded
 from subbit.signs import Stored
 from subbit.tensors import decode, encode, relative_error
-from subbit.torch.lockin.coded import Coded
+from subbit.torch.lockin.coded import VALUES, Coded
 from subbit.torch.lockin.lock import LockIn
 from subbit.torch.lockin.saving import untied
 from subbit.torch.lockin.targets import Target, chosen, unwrapped
@@ -31,26 +32,26 @@ __all__ = ["Quantized", "quantize"]
 
 def quantize(
     model: nn.Module | LockIn,
-    vector: Vector = Vector(),  # noqa: B008 (frozen)
+    codec: Magnitudes | Codec = Vector(),  # noqa: B008 (frozen)
     targets: str | Sequence[str] | None = None,
 ) -> Quantized:
-    """Replace the chosen weights, in place, by W' = S ⊙ (row scale · codebook entry), as `vector` would store them.
+    """Replace the chosen weights, in place, by W' = S ⊙ magnitudes, as `codec` would store them.
 
-    From now on the forward pass sees W'; codebooks and scales are parameters, and the latent weights get the gradient
-    of W' as it is (straight-through), so make the optimizer after this call. Given a lock, the signs are its templates'
-    and cost nothing, whatever the latent weights do, on which its `penalty` and `step` may go on; `targets` are then
-    its tensors unless patterns say otherwise. Weights without a template store their signs, one bit each.
-    Tune with the learning rate of training or more.
+    From now on the forward pass sees W'; the codec's scales and codebooks are parameters, and the latent weights get
+    the gradient of W' as it is (straight-through), so make the optimizer after this call, and wrap the model in
+    DistributedDataParallel after it, too. `codec` is :class:`Vector` or :class:`OneOfN`. Given a lock, the signs are
+    its templates' and cost nothing, whatever the latent weights do, on which its `penalty` and `step` may go on;
+    `targets` are then its tensors unless patterns say otherwise. Weights without a template store their signs, one bit
+    each. Tune with the learning rate of training or more.
 
-    Costs `Signed(plane, vector).bits(shape)` a tensor, with an 8-bit codebook. Raises :class:`SubbitError` before
-    anything changes: no :class:`Vector`, a pattern without a match, tied weights, weights that have a correction or
-    are quantized already, integer or meta parameters, weights that are not finite.
+    Costs `Signed(plane, codec).bits(shape)` a tensor. Raises :class:`SubbitError` before anything changes: a codec that
+    cannot be trained, a pattern without a match, tied weights, weights that have a correction or are quantized already,
+    integer or meta parameters, weights that are not finite, a model wrapped in DistributedDataParallel.
     Source: van den Oord et al., "Neural discrete representation learning" (2017), equation 1 and section 3.2.
     """
-    if not isinstance(vector, Vector):
-        raise UsageError(f"{vector!r} is no vector codec", kind="codec", hint="such as subbit.Vector(16, 64)")
     lock = model if isinstance(model, LockIn) else None
-    model = lock.model if lock else unwrapped(cast(nn.Module, model))
+    _check_codec(codec, lock)
+    model = lock.model if lock else _bare(cast(nn.Module, model))
     held = {item.name: item for item in lock.locked} if lock else {}
     for item in held.values():
         if item.leaf == "original":
@@ -60,7 +61,9 @@ def quantize(
     found = chosen(model, patterns)
     for target in found:
         _check(target)
-    coded = [Coded(t.parameter, held[t.name].plane if t.name in held else Stored(), vector) for t in found]
+    free = {name: item.plane for name, item in held.items()}
+    stored = None if isinstance(codec, Codec) else Stored()
+    coded = [Coded(target.parameter, free.get(target.name, stored), codec) for target in found]
     trained = {}
     for target, weight in zip(found, coded, strict=True):
         parametrize.register_parametrization(target.module, target.leaf, weight)
@@ -93,17 +96,20 @@ class Quantized:
         self.model, self._trained, self.frozen = model, trained, False
 
     def parameters(self) -> list[nn.Parameter]:
-        """The codebooks and scales: all that trains after :meth:`freeze`."""
+        """The codebooks and scales: all of the coded weights that trains after :meth:`freeze`."""
         return [parameter for item in self._trained.values() for parameter in item.coded.parameters()]
 
     def step(self) -> None:
-        """Give every vector the codebook entry that is now nearest to its latent weights, unless codes are frozen."""
+        """Give every weight the codes that are now nearest to it, unless they are frozen."""
         if not self.frozen:
             for item in self._trained.values():
                 item.coded.assign(item.latent)
 
     def freeze(self) -> None:
-        """Fix codes and signs for a last phase. The latent weights get no gradient, and a lock has nothing to do."""
+        """Fix codes and signs for a last phase.
+
+        The latent weights get no gradient, and a lock passes them over. Wrap in DistributedDataParallel anew.
+        """
         self.frozen = True
         for item in self._trained.values():
             item.latent.requires_grad_(False)
@@ -137,13 +143,31 @@ class Quantized:
                     name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
                     sections=encoded.sections, covered=trained,
                 )  # fmt: skip
-                free = trained and not isinstance(self._trained[name].coded.plane, Stored)
+                free = trained and self._trained[name].coded.free_signs
                 rows.append(TensorReport(name, encoded.shape, encoded.codec, trained, 0, error, free))
             for name, other in ties.items():
                 writer.alias(name, other)
         with open_reader(path) as file:
             sized = tuple(replace(row, bytes=file.tensors[row.name].stored_bytes) for row in rows)
             return Report(writer.path, file.size, file.weights, file.covered_bytes, file.covered_weights, sized)
+
+
+def _check_codec(codec: object, lock: LockIn | None) -> None:
+    """Raise for what cannot be trained, and for templates that would be of no use."""
+    if type(codec) not in VALUES:
+        names = ", ".join(f"subbit.{known.__name__}" for known in VALUES)
+        raise UsageError(f"{codec!r} cannot be trained in the loop", kind="codec", hint=f"these can: {names}")
+    if lock and isinstance(codec, Codec):
+        text = f"{codec!r} codes signs and magnitudes together, and would not use the lock's templates"
+        raise UsageError(text, kind="codec", hint="choose magnitudes such as subbit.Vector(), or quantize lock.model")
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile; a DistributedDataParallel would not average the new parameters' gradients."""
+    if any(isinstance(module, nn.parallel.DistributedDataParallel) for module in model.modules()):
+        text = "DistributedDataParallel does not see parameters that are added to a wrapped model"
+        raise UsageError(text, kind="wrapped", hint="quantize the model, then wrap it")
+    return unwrapped(model)
 
 
 def _check(target: Target) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -122,8 +122,54 @@ class FlipTracker:
             raise UsageError(f"no layer that is followed fits {patterns!r}", kind="targets", hint=self._names())
         return [{"rho": rho, **_added([part.count(i) for part in layers])} for i, rho in enumerate(self.rhos)]
 
+    def state_dict(self) -> dict[str, Any]:
+        """What resuming needs beside the model's own state: tensors and plain numbers, `nbytes` large."""
+        return {
+            "rhos": list(self.rhos),
+            "steps": self.steps,
+            "shapes": {layer.name: list(layer.parameter.shape) for layer in self._layers},
+            "layers": {layer.name: _tensors(layer.excursions.state()) for layer in self._layers},
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state` was taken, to the same counts; the weights come from the model's own checkpoint.
+
+        The thresholds are those of the first run; a history is begun again by :meth:`history`, which appends. Raises
+        :class:`UsageError` (kind "resume") for a state of other tensors, shapes or ρ, before anything changes.
+        """
+        own = self.state_dict()
+        if missing := sorted(own.keys() - state.keys()):
+            raise UsageError(f"the state lacks {missing[0]!r}", kind="resume")
+        for key in ("rhos", "shapes"):
+            if state[key] != own[key]:
+                hint = "follow the same model, targets and rhos as the first run"
+                raise UsageError(f"the state has the {key} {state[key]}, not {own[key]}", kind="resume", hint=hint)
+        for name, layer in own["layers"].items():
+            if _layout(state["layers"].get(name, {})) != _layout(layer):
+                raise UsageError("the state of this tensor is incomplete", kind="resume", tensor=name)
+        self.steps = state["steps"]
+        for layer in self._layers:
+            layer.excursions.restore(_arrays(state["layers"][layer.name]))
+
     def _names(self) -> str:
         return "followed: " + ", ".join(layer.name for layer in self._layers)
+
+
+def _tensors(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: torch.from_numpy(value) if isinstance(value, np.ndarray) else value for key, value in state.items()}
+
+
+def _arrays(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.cpu().numpy() if isinstance(value, torch.Tensor) else value for key, value in state.items()}
+
+
+def _layout(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Shape and type of every tensor, length of every list."""
+    found: dict[str, Any] = {}
+    for key, value in state.items():
+        tensor = isinstance(value, torch.Tensor)
+        found[key] = (value.shape, value.dtype) if tensor else len(value) if isinstance(value, list) else None
+    return found
 
 
 def _followed(

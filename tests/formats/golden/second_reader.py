@@ -18,7 +18,7 @@ import xxhash
 import zstandard
 
 from tests.formats.golden.second_parts import Cursor, f32, fields, halves, integers, numbers, rans, seen
-from tests.formats.golden.second_planes import flips, plane
+from tests.formats.golden.second_planes import flips, plane, word
 
 SIZES = {"float64": 8, "complex64": 8, "int64": 8, "uint64": 8, "complex128": 16}
 SIZES |= dict.fromkeys(("float32", "int32", "uint32"), 4)
@@ -135,7 +135,8 @@ def signed(knobs: dict[str, Any], rows: int, cols: int, parts: dict[str, bytes])
     if kind == "lowbit":
         magnitudes = scalar(rows, cols, parts, signed=False)
     else:
-        magnitudes = {"scales": rank_k, "vector": vector}[kind](knobs["magnitudes"], rows, cols, parts)
+        readers = {"scales": rank_k, "vector": vector, "one-of-n": one_of_n}
+        magnitudes = readers[kind](knobs["magnitudes"], rows, cols, parts)
     negative = plane(knobs["signs"], rows, cols, parts.get("signs", b""))
     flipped = flips(parts.get("flips", b""), rows * cols)
     return [-m if n ^ f else m for m, n, f in zip(magnitudes, negative, flipped, strict=True)]
@@ -166,6 +167,20 @@ def vector(knobs: dict[str, int], rows: int, cols: int, parts: dict[str, bytes])
     for scale, codes in zip(scales, code_rows(parts["codes"], rows, -(-cols // dim), width), strict=True):
         for j in range(cols):
             yield book[codes[j // dim] * dim + j % dim] * scale
+
+
+def one_of_n(knobs: dict[str, Any], rows: int, cols: int, parts: dict[str, bytes]) -> Iterator[float]:
+    n, mask, seed = knobs.get("n", 4), knobs.get("mask", "stored"), knobs.get("seed", 0)
+    seen.add(f"one-of-n, {mask}")
+    groups, values = -(-cols // n), rank_k({}, rows, cols, parts)
+    if mask == "stored":
+        places = list(code_rows(parts["places"], rows, groups, n.bit_length() - 1))
+    else:
+        sizes = [min(n, cols - n * g) for g in range(groups)]
+        places = [[word(seed, 3, i * groups + g) % size for g, size in enumerate(sizes)] for i in range(rows)]
+    for at, magnitude in enumerate(values):
+        i, j = divmod(at, cols)
+        yield magnitude if j % n == places[i][j // n] else 0.0
 
 
 def scalar(rows: int, cols: int, parts: dict[str, bytes], signed: bool) -> array[float]:

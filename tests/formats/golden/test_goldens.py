@@ -31,6 +31,7 @@ WAYS = {"dense, mode 0", "dense, mode 1", "extra, plain", "extra, compressed", "
 WAYS |= {f"{part}, mode {mode}" for part in ("integers", "factors", "codebook") for mode in (0, 1)}
 WAYS |= {f"{codec}, {case}" for codec in ("deadzone", "lowbit") for case in ("contexts", "groups", "beyond")}
 WAYS |= {f"{kind}, {case}" for kind in KINDS for case in ("flips", "no flips")} - {"stored, flips"}
+WAYS |= {"one-of-n, stored", "one-of-n, seeded"}
 WAYS |= {"1 blocks", "2 blocks", "1 lanes", "2 lanes", "16 lanes", *CODECS, *MAGNITUDES}
 
 each_golden = pytest.mark.parametrize("name", DIGESTS)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import subbit_formats
-from subbit.codecs import CODECS, MAGNITUDES
+from subbit.codecs import CODECS, MAGNITUDES, OneOfN
 from subbit.coders import integers, rans
 from subbit.coders.frequencies import Frequencies
 from subbit.signs import KINDS
@@ -28,10 +28,8 @@ def knobs(cls: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("name", "cls"), [*CODECS.items(), *MAGNITUDES.items()])
 def test_every_codec_stands_in_a_table_with_its_knobs(name: str, cls: Any) -> None:
     (row,) = re.findall(rf"^\| \[`{name}`\].*$", LAYOUTS, re.MULTILINE)
-    stated = dict(re.findall(r"`(\w+)`(?: [\d–]+)? \(([\d.]+)\)", row))
-    assert {key: float(value) for key, value in stated.items()} == {
-        key: value for key, value in knobs(cls).items() if value is not None
-    }
+    stated = dict(re.findall(r"`(\w+)`(?: [\d–, ]+| `\w+` or `\w+` | )\(([\w.]+)\)", row))
+    assert stated == {key: str(value) for key, value in knobs(cls).items() if value is not None}
 
 
 @pytest.mark.parametrize(("name", "cls"), KINDS.items())
@@ -51,6 +49,8 @@ def test_examples_of_parts() -> None:
     block = rans.encode(symbols, frequencies, contexts).hex(" ")
     numbers = integers.encode(np.array([3, 300, 0])).hex(" ")
     text = " ".join(LAYOUTS.split())
+    places = OneOfN(8, "seeded", 7).seeded_places(0, 3, 30).tolist()
+    assert f"of 30 columns are {', '.join(' '.join(map(str, row)) for row in places)}." in text
     for example in (coded.hex(" "), block, numbers):
         assert f"`{example}`" in text
     assert " ".join(map(str, symbols)) in text

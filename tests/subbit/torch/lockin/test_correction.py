@@ -50,12 +50,12 @@ def test_saved_parts_fold_to_the_effective_weights(net, tmp_path):
     model = net()
     lock = lockin.attach(model, "angle", correction_rank=2)
     tensors = load_file(lock.save(tmp_path / "m.safetensors"))
-    assert tensors["up.weight.correction_a"].shape == (32, 2)
-    assert tensors["up.weight.correction_b"].shape == (16, 2)
+    assert tensors["up.weight.correction"].shape == (2, 32 + 16)
+    assert tensors["conv.weight.correction"].shape == (2, 16 + 48)
     assert torch.equal(tensors["conv.weight"], model.conv.parametrizations.weight.original)
     folded = lockin.fold(tensors)
     for name in ("conv.weight", "up.weight", "down.weight"):
-        assert torch.allclose(folded.pop(name), weight(model, name))
+        assert torch.allclose(folded.pop(name), weight(model, name), atol=1e-6)
     assert folded.keys() == tensors.keys() - {n for n in tensors if n.startswith(("conv.w", "up.w", "down.w"))}
 
 
@@ -64,10 +64,16 @@ def weight(model, name):
     return getattr(model.get_submodule(owner), leaf)
 
 
-def test_half_a_correction_is_an_error():
-    with pytest.raises(SubbitError, match="correction_b") as caught:
-        lockin.fold({"w": torch.ones(3, 3), "w.correction_a": torch.ones(3, 1)})
-    assert (caught.value.kind, caught.value.tensor) == ("correction", "w")
+@pytest.mark.parametrize(
+    ("tensors", "text"),
+    [({"w.correction": torch.ones(1, 6)}, "'w', which is missing"),
+     ({"w": torch.ones(2, 3), "w.correction": torch.ones(1, 6)}, r"\(1, 6\) does not fit 2 x 3"),
+     ({"w": torch.ones(2, 3), "w.correction": torch.ones(5)}, r"\(5,\) does not fit")],
+)  # fmt: skip
+def test_a_correction_that_does_not_fit_is_an_error(tensors, text):
+    with pytest.raises(SubbitError, match=text) as caught:
+        lockin.fold(tensors)
+    assert (caught.value.kind, caught.value.tensor) == ("correction", "w.correction")
 
 
 def test_tied_weights_cannot_have_one(net):

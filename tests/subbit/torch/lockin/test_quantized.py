@@ -3,26 +3,27 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from torch import nn
+from safetensors.torch import load_file
 
 import subbit
-from subbit.codecs.magnitudes.vector import Vector
-from subbit.signs import Angle, Hashed, LowRank, Stored
+from subbit.codecs import OneOfN, Vector
 from subbit.torch import lockin
-from subbit.torch.lockin.coded import Coded
-from subbit.torch.templates import template_signs
 
 VECTOR = Vector(4, 8)
+SECTIONS = {
+    VECTOR: {"codes", "codebook", "scales"},
+    OneOfN(4): {"places", "factors"},
+    OneOfN(4, "seeded", 3): {"factors"},
+}
+each_codec = pytest.mark.parametrize("codec", SECTIONS, ids=str)
 
 
 def bits_of(tensor: torch.Tensor) -> np.ndarray:
     return tensor.detach().contiguous().view(torch.uint8).numpy()
 
 
-def tuned(model, quantized, loss, steps, rate=1e-2) -> list[float]:
-    optimizer = torch.optim.AdamW(model.parameters(), rate)
+def tuned(model, quantized, loss, steps) -> list[float]:
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
     losses = []
     for step in range(steps):
         value = loss(model, step)
@@ -52,23 +53,25 @@ def assert_file_holds_the_forward_pass(model, quantized, path, targets) -> None:
         assert report.file_bytes == path.stat().st_size
 
 
-def test_the_file_holds_the_trained_bits_and_no_signs(locked, loss, tmp_path):
+@each_codec
+def test_the_file_holds_the_trained_bits_and_no_signs(codec, locked, loss, tmp_path):
     model, lock = locked
-    quantized = lockin.quantize(lock, VECTOR)
+    quantized = lockin.quantize(lock, codec)
     losses = tuned(model, quantized, loss, 60)
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
     assert_file_holds_the_forward_pass(model, quantized, tmp_path / "m.sbit", list(lock.planes))
     with subbit.open(tmp_path / "m.sbit") as file:
         for name in lock.planes:
-            assert set(file[name].encoded.sections) == {"codes", "codebook", "scales"}
-            assert file[name].encoded.bits <= subbit.Signed(lock.planes[name], VECTOR).bits(file[name].shape)
+            assert set(file[name].encoded.sections) == SECTIONS[codec]
+            assert file[name].encoded.bits <= subbit.Signed(lock.planes[name], codec).bits(file[name].shape)
         assert file.aliases == {"head.weight": "embed.weight"}
 
 
-def test_without_a_template_the_signs_are_trained_and_stored(net, loss, tmp_path):
+@each_codec
+def test_without_a_template_the_signs_are_trained_and_stored(codec, net, loss, tmp_path):
     model = net()
     before = model.up.weight.signbit()
-    quantized = lockin.quantize(model, VECTOR, targets=["up.weight", "down.weight"])
+    quantized = lockin.quantize(model, codec, targets=["up.weight", "down.weight"])
     tuned(model, quantized, loss, 40)
     assert (model.up.weight.signbit() ^ before).any()
     assert_file_holds_the_forward_pass(model, quantized, tmp_path / "m.sbit", ["up.weight", "down.weight"])
@@ -79,61 +82,14 @@ def test_the_last_phase_moves_codebooks_and_scales_only(locked, loss, tmp_path):
     quantized = lockin.quantize(lock, VECTOR)
     tuned(model, quantized, loss, 5)
     quantized.freeze()
-    coded = model.up.parametrizations.weight[0]
-    codes, latent, book = coded.codes.clone(), lock.locked[1].weight.detach().clone(), coded.book.detach().clone()
+    values = model.up.parametrizations.weight[0].values
+    codes, latent, book = (tensor.detach().clone() for tensor in (values.codes, lock.locked[1].weight, values.book))
     tuned(model, quantized, loss, 5)
-    assert torch.equal(coded.codes, codes)
+    assert torch.equal(values.codes, codes)
     assert torch.equal(lock.locked[1].weight, latent)
-    assert not torch.equal(coded.book, book)
-    assert any(parameter is coded.book for parameter in quantized.parameters())
+    assert not torch.equal(values.book, book)
+    assert any(parameter is values.book for parameter in quantized.parameters())
     assert_file_holds_the_forward_pass(model, quantized, tmp_path / "m.sbit", list(lock.planes))
-
-
-@settings(deadline=None, max_examples=25)
-@given(
-    rows=st.integers(1, 9), cols=st.integers(1, 23), dim=st.integers(1, 7), entries=st.integers(1, 9),
-    plane=st.sampled_from([Hashed(3), Angle(4), LowRank(3, 5), Stored()]),
-    scale=st.sampled_from([0.0, 1e-20, 0.02, 1e9]),
-    dtype=st.sampled_from([torch.float32, torch.bfloat16, torch.float16, torch.float64]), seed=st.integers(0, 99),
-)  # fmt: skip
-def test_forward_and_decoder_agree_to_the_bit(rows, cols, dim, entries, plane, scale, dtype, seed):
-    generator = torch.Generator().manual_seed(seed)
-    weight = (torch.randn(rows, cols, generator=generator) * scale).clamp(-6e4, 6e4).to(dtype)
-    coded = Coded(weight, plane, Vector(dim, entries))
-    with torch.no_grad():
-        for parameter in coded.parameters():  # far from what fitting gives, negative ones too
-            parameter.add_(torch.randn(parameter.shape, generator=generator))
-        coded.assign(weight)
-    forward = coded(weight)
-    assert forward.dtype == dtype
-    decoded = subbit.decode(coded.encoded(weight))
-    assert np.array_equal(decoded.view(np.uint8), bits_of(forward))
-
-
-@pytest.mark.parametrize("cols", [16, 18])
-def test_codes_are_the_nearest_entries(cols):
-    torch.manual_seed(0)
-    weight = torch.randn(5, cols)
-    coded = Coded(weight, Hashed(1), Vector(4, 6))
-    signs = template_signs(Hashed(1), weight.shape)
-    values, book = (weight * signs), coded.book.detach().div(coded.step).round() * coded.step
-    scales = coded.scales.detach().half().float() * coded.unit
-    for i, row in enumerate(values / scales[:, None]):
-        for j, point in enumerate(row.split(4)):
-            distances = (book[:, : len(point)] - point).square().sum(1)
-            assert distances[coded.codes[i, j]] <= distances.min() + 1e-5
-
-
-def test_gradients_go_straight_through():
-    weight = nn.Parameter(torch.randn(3, 8, generator=torch.Generator().manual_seed(0)))
-    coded = Coded(weight, Hashed(1), Vector(4, 2))
-    slope = torch.randn(3, 8, generator=torch.Generator().manual_seed(1))
-    (coded(weight) * slope).sum().backward()
-    assert torch.equal(weight.grad, slope)
-    signs = template_signs(Hashed(1), (3, 8))
-    entries = (coded.book.detach() / coded.step).round()[coded.codes].flatten(1) * coded.step
-    assert torch.allclose(coded.scales.grad, (slope * signs * entries).sum(1) * coded.unit, rtol=1e-5)
-    assert (coded.book.grad != 0).any()
 
 
 def test_the_lock_keeps_the_latent_weights_and_can_let_go(locked, loss):
@@ -148,17 +104,100 @@ def test_the_lock_keeps_the_latent_weights_and_can_let_go(locked, loss):
     assert "weight" in model.up._parameters
 
 
-def test_compiled_and_autocast_models_see_the_same_weights(locked, loss):
+@each_codec
+def test_a_compiled_model_sees_the_same_weights(codec, locked, loss):
     model, lock = locked
-    lockin.quantize(lock, VECTOR)
+    lockin.quantize(lock, codec)
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     losses = [loss(model, 0), loss(compiled, 0)]
     slopes = [torch.autograd.grad(value, list(model.parameters())) for value in losses]
     assert torch.allclose(*losses)
     assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(*slopes, strict=True))
+
+
+@each_codec
+def test_autocast_trains_what_the_file_holds(codec, locked, loss, tmp_path):
+    model, lock = locked
+    quantized = lockin.quantize(lock, codec)
+    exact = model.up.weight
     with torch.autocast("cpu", torch.bfloat16):
-        loss(model, 0).backward()
-    assert all(parameter.grad is not None for parameter in model.parameters())
+        assert torch.equal(model.up.weight, exact)
+        tuned(model, quantized, loss, 10)
+    assert_file_holds_the_forward_pass(model, quantized, tmp_path / "m.sbit", list(lock.planes))
+
+
+@each_codec
+def test_accumulated_gradients_are_those_of_the_whole_batch(codec, locked, loss):
+    model, lock = locked
+    lockin.quantize(lock, codec)
+    parameters = list(model.parameters())
+    whole = torch.autograd.grad((loss(model, 0) + loss(model, 1)) / 2, parameters)
+    for step in (0, 1):
+        (loss(model, step) / 2).backward()
+    for parameter, gradient in zip(parameters, whole, strict=True):
+        assert torch.allclose(parameter.grad, gradient, atol=1e-7)
+
+
+@each_codec
+def test_a_gradient_scaler_changes_no_bit_and_skips_a_step_that_overflows(codec, net, loss):
+    def scaled(scale: float | None) -> dict[str, torch.Tensor]:
+        model = net()
+        quantized = lockin.quantize(lockin.attach(model, keep="project"), codec)
+        optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+        scaler = torch.amp.GradScaler("cpu", init_scale=scale or 1.0, growth_interval=100, enabled=scale is not None)
+        for step in range(6):
+            if step == 3 and scale is None:
+                continue
+            scaler.scale(loss(model, step) * (float("inf") if step == 3 else 1)).backward()
+            before = [parameter.detach().clone() for parameter in model.parameters()]
+            scaler.step(optimizer)
+            scaler.update()
+            quantized.step()
+            optimizer.zero_grad()
+            if step == 3:
+                assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+        return model.state_dict()
+
+    plain, with_scaler = scaled(None), scaled(1024.0)
+    assert all(torch.equal(tensor, with_scaler[name]) for name, tensor in plain.items())
+
+
+@pytest.mark.parametrize("keep", ["barrier", "project"])
+def test_a_lock_passes_frozen_weights_over(keep, net, loss):
+    model = net()
+    lock = lockin.attach(model, keep=keep)
+    quantized = lockin.quantize(lock, VECTOR)
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+    for step in range(6):
+        if step == 3:
+            quantized.freeze()
+            latent = [item.weight.detach().clone() for item in lock.locked]
+            measured = lock.state_dict()["mean_squares"]
+        penalty = lock.penalty()
+        assert (penalty > 0) == (keep == "barrier" and step in (1, 2))
+        (loss(model, step) + penalty).backward()
+        optimizer.step()
+        lock.step()
+        quantized.step()
+        optimizer.zero_grad()
+    assert lock.steps == 6
+    assert lock.state_dict()["mean_squares"] == measured
+    assert all(torch.equal(item.weight, before) for item, before in zip(lock.locked, latent, strict=True))
+
+
+def test_saving_latent_weights_is_refused_until_they_are_let_go(locked, loss, tmp_path):
+    model, lock = locked
+    quantized = lockin.quantize(lock, VECTOR)
+    with pytest.raises(subbit.UsageError, match="to_sbit") as caught:
+        lock.save(tmp_path / "m.safetensors")
+    assert caught.value.kind == "quantized"
+    assert caught.value.tensor == "conv.weight"
+    assert not list(tmp_path.iterdir())
+    tuned(model, quantized, loss, 2)
+    inside = model.up.weight.detach().clone()
+    lock.detach()
+    stored = load_file(lock.save(tmp_path / "m.safetensors"))
+    assert torch.equal(stored["up.weight"], inside)
 
 
 def test_a_checkpoint_resumes_to_the_same_bits(net, loss):
@@ -193,6 +232,8 @@ def test_bad_input_changes_nothing(net):
         assert caught.value.kind == kind
 
     refused("codec", model, "vector")
+    refused("codec", model, subbit.Scales())
+    refused("codec", model, subbit.Dense())
     refused("targets", model, VECTOR, targets="nothing*")
     refused("tied", model, VECTOR, targets=["up.weight", "embed.weight"])
     assert model.state_dict().keys() == before.keys()

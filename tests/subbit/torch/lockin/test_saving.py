@@ -88,10 +88,26 @@ def test_corrections_are_compressed_counted_and_folded(tmp_path):
     lock = lockin.attach(model, "angle", correction_rank=2)
     subbit.compress(lock.save(tmp_path / "m.safetensors"), bits=4.0)
     with subbit.open(tmp_path / "m.sbit") as file:
-        assert file["0.weight.correction_a"].shape == (512, 2)
+        assert file["0.weight.correction"].shape == (2, 768)
+        assert file["0.weight.correction"].covered
         assert file.coded_bits_per_weight <= 4.0
     folded = lockin.fold(load_sbit(tmp_path / "m.sbit"))
     lock.detach()
     assert folded.keys() == model.state_dict().keys()
     error = (folded["0.weight"] - model[0].weight).square().sum() / model[0].weight.square().sum()
     assert error < 0.02
+
+
+def test_at_half_a_bit_a_correction_takes_few_bits_a_number_and_loses_little(tmp_path):
+    model = wide()
+    lock = lockin.attach(model, "angle", correction_rank=4)
+    report = subbit.compress(lock.save(tmp_path / "m.safetensors"), bits=0.5)
+    assert report.coded_bits_per_weight <= 0.5
+    decoded = load_sbit(tmp_path / "m.sbit")
+    for name in ("0.weight", "2.weight"):
+        row = next(row for row in report.tensors if row.name == f"{name}.correction")
+        assert 3 < row.bits_per_weight < 6
+        wanted = model.get_submodule(name[0]).parametrizations.weight[0]
+        a, b = decoded[row.name].split(list(model.get_submodule(name[0]).weight.shape), dim=1)
+        exact = wanted.a @ wanted.b.T
+        assert (a.T @ b - exact).square().sum() < 0.01 * exact.square().sum()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
@@ -93,6 +94,67 @@ def test_only_flips_cost_two_bits_a_weight() -> None:
     tracker = FlipTracker([("w", torch.zeros(64, 64))], rhos=())
     tracker.update()
     assert (tracker.nbytes, tracker.record()["excursions"]) == (64 * 64 // 4, [])
+
+
+def test_a_resumed_training_goes_on_to_the_same_counts(tmp_path: Path) -> None:
+    def begin(seed: int = 0) -> tuple[torch.nn.Module, FlipTracker]:
+        model = small_model()
+        with torch.no_grad():
+            model[0].weight.mul_(1 + seed)  # another scale, and with it other thresholds, which the state replaces
+        torch.manual_seed(seed)
+        return model, FlipTracker(model, rhos=(0.25, 1.0), eps=0.2)
+
+    model, tracker = begin()
+    tracker.history(tmp_path / "whole.jsonl", every=3)
+    trained(model, tracker, 10)
+    file = io.BytesIO()
+    torch.save([model.state_dict(), tracker.state_dict(), torch.get_rng_state()], file)
+    trained(model, tracker, 10)
+
+    lines = (tmp_path / "whole.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "parts.jsonl").write_text("".join(lines[:3]))
+    model, tracker = begin(1)
+    file.seek(0)
+    weights, state, random = torch.load(file, weights_only=True)
+    model.load_state_dict(weights)
+    tracker.load_state_dict(state)
+    torch.set_rng_state(random)
+    tracker.history(tmp_path / "parts.jsonl", every=3)
+    trained(model, tracker, 10)
+    assert [json.loads(line)["step"] for line in lines] == [3, 6, 9, 12, 15, 18]
+    assert (tmp_path / "parts.jsonl").read_text() == "".join(lines)
+
+
+def test_later_updates_leave_a_state_alone() -> None:
+    model = small_model()
+    tracker = FlipTracker(model, rhos=(0.25, 1.0), eps=0.2)
+    trained(model, tracker, 10)
+    then, state = tracker.record(), tracker.state_dict()
+    for _ in range(2):
+        trained(model, tracker, 5)
+        assert tracker.record() != then
+        tracker.load_state_dict(state)
+        assert tracker.record() == then
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [({"rhos": [0.5]}, "rhos"), ({"steps": None}, "lacks 'steps'"), ({"shapes": {"0.weight": [8, 32]}}, "shapes"),
+     ({"layers": {}}, "incomplete")],
+)  # fmt: skip
+def test_a_state_of_another_tracker_is_refused(change: dict[str, object], text: str) -> None:
+    tracker = FlipTracker(small_model(), rhos=(0.25, 1.0))
+    before = tracker.record()
+    state = {key: value for key, value in (tracker.state_dict() | change).items() if value is not None}
+    with pytest.raises(UsageError, match=text) as caught:
+        tracker.load_state_dict(state)
+    assert caught.value.kind == "resume"
+    assert tracker.record() == before
+    damaged = tracker.state_dict()
+    damaged["layers"]["2.weight"]["states"] = torch.zeros(1, 64, dtype=torch.uint8)
+    with pytest.raises(UsageError, match="incomplete") as caught:
+        tracker.load_state_dict(damaged)
+    assert caught.value.tensor == "2.weight"
 
 
 def test_bad_requests_are_refused() -> None:

@@ -182,6 +182,18 @@ def test_nan_weights_are_named_before_anything_is_projected(net, keep):
     assert torch.equal(model.conv.weight, before)
 
 
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_a_loss_that_is_not_finite_stops_before_any_weight_changes(net, loss, value):
+    model = net()
+    lock = lockin.attach(model)
+    task = loss(model, 0)
+    assert lock.check(task) is task
+    with pytest.raises(SubbitError, match="the loss is") as caught:
+        lock.check(task * value + lock.penalty()).backward()
+    assert caught.value.kind == "nonfinite"
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
 def test_tied_weights_are_one_target_and_stay_tied(net, training):
     model = net()
     lock = lockin.attach(model, targets=["*", "head.weight"], keep="project")
