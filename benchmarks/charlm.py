@@ -13,12 +13,12 @@ from torch.nn import functional
 
 __all__ = ["CharLM", "Text", "batches", "nats", "text"]
 
-WIDTH, LAYERS, HEADS, CONTEXT, SYMBOLS = 128, 2, 4, 128, 128
+WIDTH, LAYERS, HEAD, CONTEXT, SYMBOLS = 128, 2, 32, 128, 128
 _AT_ONCE = 64
 
 
 class Block(nn.Module):
-    """Causal attention and a two-layer perceptron, each behind a LayerNorm and beside a residual."""
+    """Causal attention in heads of 32 and a two-layer perceptron, each behind a LayerNorm and beside a residual."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -28,7 +28,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, length, width) to the same."""
-        q, k, v = self.qkv(self.attn_norm(x)).unflatten(-1, (3, HEADS, -1)).permute(2, 0, 3, 1, 4)
+        q, k, v = self.qkv(self.attn_norm(x)).unflatten(-1, (3, -1, HEAD)).permute(2, 0, 3, 1, 4)
         mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(mixed.transpose(1, 2).flatten(2))
         moved: Tensor = self.down(functional.gelu(self.up(self.mlp_norm(x))))
@@ -36,19 +36,19 @@ class Block(nn.Module):
 
 
 class CharLM(nn.Module):
-    """Two blocks of width 128 (393,216 weights in eight matrices); the output head is the embedding.
+    """Two blocks (of width 128: 393,216 weights in eight matrices); the output head is the embedding.
 
-    Matrices start normal with σ = ½ / √fan_in.
+    Matrices start normal with σ = `spread` / √fan_in.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH, spread: float = 0.5) -> None:
         super().__init__()
-        self.embed, self.pos_embed = nn.Embedding(SYMBOLS, WIDTH), nn.Embedding(CONTEXT, WIDTH)
-        self.blocks = nn.ModuleList(Block(WIDTH) for _ in range(LAYERS))
-        self.norm = nn.LayerNorm(WIDTH)
+        self.embed, self.pos_embed = nn.Embedding(SYMBOLS, width), nn.Embedding(CONTEXT, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(LAYERS))
+        self.norm = nn.LayerNorm(width)
         for weight in self.parameters():
             if weight.ndim == 2:
-                nn.init.normal_(weight, std=0.5 / math.sqrt(weight.shape[1]))
+                nn.init.normal_(weight, std=spread / math.sqrt(weight.shape[1]))
 
     def loss(self, windows: Tensor) -> Tensor:
         """Mean nats a character over windows of CONTEXT + 1."""
