@@ -18,7 +18,7 @@ from subbit.codecs.scalar.density import Density
 from subbit.coders.frequencies import Frequencies
 from subbit.kernels import kernel
 
-__all__ = ["CENTERED", "LEVELS", "Pass", "Steps", "Tables", "run"]
+__all__ = ["CENTERED", "LEVELS", "Pass", "Steps", "Tables", "fit_frequencies", "run"]
 
 LEVELS = 128  # magnitudes beyond the last level are written one by one
 CENTERED = 4  # levels whose centre is stored
@@ -111,7 +111,7 @@ def run(
     for chunk in sums:
         total += chunk
     histogram = histograms.sum(axis=0)
-    frequencies = Frequencies.fit(_trimmed(histogram))
+    frequencies = fit_frequencies(histogram)
     return Pass(
         histogram[:, : frequencies.table.shape[1]],
         frequencies,
@@ -122,10 +122,10 @@ def run(
     )
 
 
-def _trimmed(histogram: np.ndarray) -> np.ndarray:
-    """Drop the symbols past the last that occurs."""
+def fit_frequencies(histogram: np.ndarray) -> Frequencies:
+    """The stored model of counts (contexts, symbols): the alphabet ends with the last symbol that occurs."""
     used = np.flatnonzero(histogram.sum(axis=0))
-    return histogram[:, : int(used[-1]) + 1 if used.size else 1]
+    return Frequencies.fit(histogram[:, : int(used[-1]) + 1 if used.size else 1])
 
 
 def _levels(histogram: np.ndarray, signed: bool) -> np.ndarray:

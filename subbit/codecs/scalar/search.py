@@ -17,7 +17,17 @@ from subbit.codecs.scalar.density import Density, densities
 from subbit.codecs.scalar.quantizer import LAMBDA, Pass, Steps, Tables, run
 from subbit.coders import integers, rans, zigzag
 
-__all__ = ["Quantized", "Scene", "best_scene", "fit_budget", "overhead_bits", "rate_distortion", "scenes", "settle"]
+__all__ = [
+    "Quantized",
+    "Scene",
+    "best_scene",
+    "fit_budget",
+    "overhead_bits",
+    "rate_distortion",
+    "scenes",
+    "settle",
+    "total_bits",
+]
 
 SAMPLE_WEIGHTS = 1 << 16
 _SETTLING = 3

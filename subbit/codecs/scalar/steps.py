@@ -14,9 +14,10 @@ from subbit.coders import integers, varints
 from subbit.errors import SubbitError
 from subbit.records import Buffer
 
-__all__ = ["choose_steps", "decode_steps", "in_range"]
+__all__ = ["RANGE", "choose_steps", "decode_steps", "encode_steps", "in_range", "steps_of"]
 
-_RANGE = 64  # quarter octaves kept below the largest step
+RANGE = 64
+"""Quarter octaves kept below the largest step."""
 _QUARTERS = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
 _EXTREME = 100  # octaves from 1 beyond which steps or their inverses could leave float32
 _SUBNORMAL = -126  # octave below which float32 loses digits, and steps with it
@@ -42,7 +43,7 @@ def choose_steps(matrix: np.ndarray, group: int, importance: np.ndarray | None) 
     """Relative steps for groups of `group` columns (0: one step for all, unless importance asks for one a row)."""
     rows, cols = matrix.shape
     if group == 0 and importance is None:
-        return _steps(np.zeros((1, 1), np.int64), rows, max(cols, 1)), b""
+        return steps_of(np.zeros((1, 1), np.int64), rows, max(cols, 1)), b""
     width = min(group or cols, cols)
     scale = np.empty((rows, -(-cols // width)))
     for g in range(scale.shape[1]):
@@ -56,25 +57,30 @@ def choose_steps(matrix: np.ndarray, group: int, importance: np.ndarray | None) 
     used = codes[scale > 0] if (scale > 0).any() else np.zeros(1, np.int64)
     if importance is not None:  # what costs nothing takes the largest step that anything else has
         codes = np.minimum(codes, used.max())
-    codes = np.maximum(codes, used.max() - _RANGE)
+    codes = np.maximum(codes, used.max() - RANGE)
     codes -= codes.min()
-    blob = varints.write([width]) + integers.encode(codes.ravel())
-    return _steps(codes, rows, width), blob
+    return steps_of(codes, rows, width), encode_steps(codes, width)
+
+
+def encode_steps(codes: np.ndarray, width: int) -> bytes:
+    """Quarter octaves 0 … RANGE of every row and group of `width` columns, entropy-coded."""
+    return varints.write([width]) + integers.encode(codes.ravel())
 
 
 def decode_steps(data: Buffer, rows: int, cols: int) -> Steps:
     """Read relative steps back; an empty blob means one step for all."""
     view = memoryview(data).cast("B")
     if len(view) == 0:
-        return _steps(np.zeros((1, 1), np.int64), rows, max(cols, 1))
+        return steps_of(np.zeros((1, 1), np.int64), rows, max(cols, 1))
     width, at = varints.read(view, 0)
     if not 1 <= width <= cols:
         raise SubbitError(f"groups of {width} columns in {cols}", kind="section")
     groups = -(-cols // width)
-    codes = integers.decode(view[at:], rows * groups, limit=_RANGE)
-    return _steps(codes.reshape(rows, groups), rows, width)
+    codes = integers.decode(view[at:], rows * groups, limit=RANGE)
+    return steps_of(codes.reshape(rows, groups), rows, width)
 
 
-def _steps(codes: np.ndarray, rows: int, group: int) -> Steps:
+def steps_of(codes: np.ndarray, rows: int, group: int) -> Steps:
+    """The steps that codes in quarter octaves stand for: float32, and the same on every machine."""
     relative = np.ldexp(_QUARTERS[codes & 3], (codes >> 2).astype(np.int64)).astype(np.float32)
     return Steps(np.ascontiguousarray(np.broadcast_to(relative, (rows, relative.shape[1]))), group)

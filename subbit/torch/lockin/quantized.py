@@ -34,21 +34,29 @@ def quantize(
     model: nn.Module | LockIn,
     codec: Magnitudes | Codec = Vector(),  # noqa: B008 (frozen)
     targets: str | Sequence[str] | None = None,
+    *,
+    pull: float = 0.005,
 ) -> Quantized:
     """Replace the chosen weights, in place, by W' = S ⊙ magnitudes, as `codec` would store them.
 
     From now on the forward pass sees W'; the codec's scales and codebooks are parameters, and the latent weights get
     the gradient of W' as it is (straight-through), so make the optimizer after this call, and wrap the model in
-    DistributedDataParallel after it, too. `codec` is :class:`Vector` or :class:`OneOfN`. Given a lock, the signs are
-    its templates' and cost nothing, whatever the latent weights do, on which its `penalty` and `step` may go on;
-    `targets` are then its tensors unless patterns say otherwise. Weights without a template store their signs, one bit
-    each. Tune with the learning rate of training or more.
+    DistributedDataParallel after it, too. `codec` is :class:`LowBit`, :class:`Vector`, :class:`OneOfN`, or, for signs
+    and magnitudes together, :class:`DeadZone`. Given a lock, the signs are its templates' and cost nothing, whatever the
+    latent weights do, on which its `penalty` and `step` may go on; `targets` are then its tensors unless patterns say
+    otherwise. Weights without a template store their signs, one bit each. Tune with the learning rate of training.
+
+    In every step the latent weights go by a share `pull` of the way to W', so that they do not drift away from what
+    they stand for and codes settle in the end.
 
     Costs `Signed(plane, codec).bits(shape)` a tensor. Raises :class:`SubbitError` before anything changes: a codec that
     cannot be trained, a pattern without a match, tied weights, weights that have a correction or are quantized already,
     integer or meta parameters, weights that are not finite, a model wrapped in DistributedDataParallel.
-    Source: van den Oord et al., "Neural discrete representation learning" (2017), equation 1 and section 3.2.
+    Source: van den Oord et al., "Neural discrete representation learning" (2017), equation 1 and section 3.2; the pull
+    is the proximal step of Bai, Wang and Liberty, "ProxQuant" (2018).
     """
+    if not 0 <= pull <= 1:
+        raise UsageError(f"pull={pull!r} is no share", kind="pull", hint="0 … 1, such as 0.005")
     lock = model if isinstance(model, LockIn) else None
     _check_codec(codec, lock)
     model = lock.model if lock else _bare(cast(nn.Module, model))
@@ -71,7 +79,7 @@ def quantize(
         trained[target.name] = _Trained(owner, weight)
         if target.name in held:  # the lock goes on with the latent weights
             held[target.name].owner, held[target.name].leaf = owner, "original"
-    return Quantized(model, trained)
+    return Quantized(model, trained, pull)
 
 
 @dataclass
@@ -92,18 +100,22 @@ class Quantized:
     Codes, signs, codebooks and scales are part of the model's own `state_dict`.
     """
 
-    def __init__(self, model: nn.Module, trained: dict[str, _Trained]) -> None:
-        self.model, self._trained, self.frozen = model, trained, False
+    def __init__(self, model: nn.Module, trained: dict[str, _Trained], pull: float) -> None:
+        self.model, self._trained, self.pull, self.frozen = model, trained, pull, False
 
     def parameters(self) -> list[nn.Parameter]:
         """The codebooks and scales: all of the coded weights that trains after :meth:`freeze`."""
         return [parameter for item in self._trained.values() for parameter in item.coded.parameters()]
 
+    @torch.no_grad()
     def step(self) -> None:
-        """Give every weight the codes that are now nearest to it, unless they are frozen."""
-        if not self.frozen:
-            for item in self._trained.values():
-                item.coded.assign(item.latent)
+        """Pull the latent weights towards W', then give each the codes that are now nearest, unless they are frozen."""
+        if self.frozen:
+            return
+        for item in self._trained.values():
+            if self.pull:
+                item.latent.lerp_(item.coded(item.latent), self.pull)
+            item.coded.assign(item.latent)
 
     def freeze(self) -> None:
         """Fix codes and signs for a last phase.

@@ -7,12 +7,13 @@ from typing import Any, cast
 import torch
 from torch import nn
 
-from subbit.codecs import OneOfN, Signed, Vector
+from subbit.codecs import DeadZone, LowBit, OneOfN, Signed, Vector
 from subbit.codecs.base import stored_knobs
 from subbit.records import Encoded, matrix_shape
 from subbit.signs import SignPlane, Stored
 from subbit.torch.lockin.coded.base import Values, straight
 from subbit.torch.lockin.coded.oneofn import OneOfNValues
+from subbit.torch.lockin.coded.scalar import ScalarValues
 from subbit.torch.lockin.coded.vector import VectorValues
 from subbit.torch.lockin.packed import pack_bits, unpack_bits
 from subbit.torch.state import dtype_name
@@ -20,7 +21,9 @@ from subbit.torch.templates import template_signs
 
 __all__ = ["VALUES", "Coded"]
 
-VALUES: dict[type, type[Values]] = {OneOfN: OneOfNValues, Vector: VectorValues}
+VALUES: dict[type, type[Values]] = {
+    DeadZone: ScalarValues, LowBit: ScalarValues, OneOfN: OneOfNValues, Vector: VectorValues,
+}  # fmt: skip
 """The module that trains each codec: magnitudes, and codecs that code signs with them."""
 
 

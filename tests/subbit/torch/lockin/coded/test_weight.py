@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import subbit
-from subbit.codecs import Codec, OneOfN, Vector
+from subbit.codecs import Codec, DeadZone, LowBit, OneOfN, Vector
 from subbit.records import matrix_shape
 from subbit.signs import Angle, Hashed, LowRank, Stored
 from subbit.torch.lockin.coded import VALUES, Coded
 
 CODECS = st.one_of(
     st.builds(Vector, st.integers(1, 7), st.integers(1, 9)),
+    st.builds(LowBit, st.sampled_from([0.1, 0.5, 2.0])),
+    st.builds(DeadZone, st.sampled_from([0.1, 0.8, 3.0])),
     st.builds(OneOfN, st.sampled_from([2, 4, 8, 64]), st.sampled_from(["stored", "seeded"]), st.integers(0, 9)),
 )
 PLANES = [Hashed(3), Angle(4), LowRank(3, 5), Stored()]
@@ -53,11 +55,11 @@ def test_forward_and_decoder_agree_to_the_bit(codec: Any, plane, scale, shape, d
 
 @pytest.mark.parametrize("codec", [make() for make in VALUES])
 def test_training_starts_near_what_the_codec_would_store(codec):
-    weight = torch.randn(96, 96, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(256, 256, generator=torch.Generator().manual_seed(0))
     coded = Coded(weight, None if isinstance(codec, Codec) else Stored(), codec)
     best = subbit.decode(coded.codec.encode(weight.numpy()))
     errors = [(weight - values).square().sum() for values in (torch.from_numpy(best), coded(weight).detach())]
-    assert errors[1] < 1.02 * errors[0]
+    assert errors[1] < 1.03 * errors[0]
     assert list(coded.encoded(weight).sections) == list(coded.codec.encode(weight.numpy()).sections)
     assert coded.matrix == matrix_shape(tuple(weight.shape))
 

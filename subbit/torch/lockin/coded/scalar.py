@@ -1,0 +1,152 @@
+"""`LowBit` and `DeadZone` in the loop: levels of an entropy-coded grid; what they stand for is trained."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from subbit.codecs import DeadZone, LowBit
+from subbit.codecs.scalar.coding import budget_bits
+from subbit.codecs.scalar.density import Density
+from subbit.codecs.scalar.quantizer import CENTERED, LEVELS, Pass, Steps, Tables, fit_frequencies, run
+from subbit.codecs.scalar.search import Quantized, Scene, best_scene, fit_budget, total_bits
+from subbit.codecs.scalar.steps import RANGE, encode_steps, steps_of
+from subbit.codecs.scalar.writing import write_sections
+from subbit.torch.lockin.coded.base import Values, straight
+
+__all__ = ["ScalarValues"]
+
+_PACE = 3.0
+"""Steps and octaves that a centre and a scale move for each unit of their parameters: they must outrun the weights."""
+_MIDDLE = RANGE // 2
+_AIM = 0.99
+_PATIENCE, _LARGEST_MOVE = 0.05, 0.02
+"""The power of a missed budget by which one `assign` moves the step, and how far at most."""
+_COARSER = 1.01
+_SMALLEST, _WIDEST = 2.0**-100, 2.0**100
+
+
+class ScalarValues(Values):
+    """Level × step of the row; the first levels stand for trained centres. Starts as the codec fits the target.
+
+    The parameters say how far the centres of the first four levels have moved (`centers`, rounded to 1/256 step) and
+    the steps of the rows (`scales`, rounded to quarter octaves, 2 to 4 bits a row; none where that is over an eighth
+    of the budget). `assign` chooses levels by error and rate as the codec does. It keeps to the codec's rate by moving
+    the step of the tensor, a little each time, or as far as the budget demands.
+    """
+
+    step: torch.Tensor
+    symbols: torch.Tensor
+    start: torch.Tensor
+    costs: torch.Tensor
+    grid: torch.Tensor
+    scales: nn.Parameter | None
+
+    def __init__(self, target: torch.Tensor, codec: LowBit | DeadZone) -> None:
+        super().__init__(target, codec)
+        self.signed, (rows, cols) = isinstance(codec, DeadZone), target.shape
+        self.limit = budget_bits(codec.rate, rows, cols)
+        scales = nn.Parameter(torch.zeros(rows, device=target.device)) if 32 * rows <= self.limit else None
+        known = 8 * len(encode_steps(np.full((rows, 1), _MIDDLE), cols)) if scales is not None else 0
+        budget = _AIM * self.limit - known
+        flat = steps_of(np.zeros((1, 1), np.int64), rows, cols)
+        scene = Scene(self._matrix(target, np.inf), Density.none(rows, cols), flat, self.signed, 0.0)
+        fitted = fit_budget(scene, best_scene([scene], budget)[1], budget)
+        step = float(fitted.step) / (2 ** (_MIDDLE // 4) if scales is not None else 1)
+        self.register_buffer("step", torch.tensor(min(max(step, _SMALLEST), _WIDEST), device=target.device))
+        self.register_buffer("start", torch.from_numpy(fitted.tables.offsets[0].astype(np.float32)).to(target.device))
+        self.register_buffer("costs", torch.from_numpy(fitted.tables.costs).to(target.device))
+        grid = steps_of(np.arange(RANGE + 1)[:, None], RANGE + 1, 1).relative[:, 0].copy()
+        self.register_buffer("grid", torch.from_numpy(grid).to(target.device), persistent=False)
+        self.register_buffer("symbols", torch.zeros(rows, cols, dtype=torch.uint8, device=target.device))
+        self.centers = nn.Parameter(torch.zeros(CENTERED, device=target.device))
+        self.register_parameter("scales", scales)
+        self.assign(target)
+
+    def forward(self) -> torch.Tensor:
+        """Look up, then one multiplication."""
+        offsets = straight(self._offsets(), _PACE * 256 * self.centers) / 256
+        centers = torch.arange(LEVELS, dtype=torch.float32, device=offsets.device)
+        centers = torch.cat([centers[:CENTERED] + offsets, centers[CENTERED:]])
+        symbols = self.symbols.int()
+        values = nn.functional.embedding((symbols + 1) >> 1 if self.signed else symbols, centers[:, None])[..., 0]
+        if self.signed:
+            values = torch.where((symbols > 0) & (symbols & 1 == 0), -values, values)
+        if self.scales is None:
+            return values * self.step.float()
+        octaves = _PACE * self.scales.float()
+        moved = torch.exp2(octaves - octaves.detach())  # is 1, and has the gradient of what is rounded to codes
+        return values * (self.step.float() * self.grid.float()[self._codes()] * moved)[:, None]
+
+    @torch.no_grad()
+    def assign(self, target: torch.Tensor) -> None:
+        """Choose levels, then move the step towards the budget; beyond the budget, choose anew with a larger step."""
+        step_bits = 8.0 * len(self._step_codes())
+        while True:
+            quantized = self._quantized(target)
+            self.costs.copy_(torch.from_numpy(quantized.tables.costs))
+            bits = total_bits(quantized, target.numel()) + step_bits
+            if bits <= self.limit or quantized.found.frequencies.certain:
+                break
+            self._move(_COARSER)
+        self.symbols.copy_(torch.from_numpy(quantized.symbols))
+        self._move(min(max((bits / (_AIM * self.limit)) ** _PATIENCE, 1 - _LARGEST_MOVE), 1 + _LARGEST_MOVE))
+
+    @torch.no_grad()
+    def sections(self) -> dict[str, bytes]:
+        """The model with one context, and the symbols."""
+        symbols = self.symbols.cpu().numpy()
+        histogram = np.bincount(symbols.ravel(), minlength=2 * LEVELS)[None]
+        tables = Tables(self._costs(), self._integers())
+        found = Pass(histogram, fit_frequencies(histogram), 0.0, 0.0, 0, tables)
+        matrix = np.empty(symbols.shape, np.float32)  # its shape is all that is asked for
+        return write_sections(self._found(matrix, found, symbols), self._step_codes())
+
+    def _quantized(self, target: torch.Tensor) -> Quantized:
+        """What the codec's own pass makes of a target at the step, the centres and the costs of now."""
+        steps, step = self._steps(), np.float32(self.step.item())
+        matrix = self._matrix(target, step * steps.relative * np.float32(LEVELS - 1))
+        symbols, tables = np.empty(matrix.shape, np.uint8), Tables(self._costs(), self._integers())
+        found = run(matrix, step, steps, Density.none(*matrix.shape), tables, self.signed, symbols)
+        return self._found(matrix, found, symbols)
+
+    def _found(self, matrix: np.ndarray, found: Pass, symbols: np.ndarray) -> Quantized:
+        scene = Scene(matrix, Density.none(*matrix.shape), self._steps(), self.signed, 0.0)
+        tables = Tables(found.tables.costs, self._integers())
+        return Quantized(scene, np.float32(self.step.item()), tables, found, symbols)
+
+    def _matrix(self, target: torch.Tensor, largest: np.ndarray | float) -> np.ndarray:
+        """The target as the codec takes it: no magnitude below 0, none beyond the last level."""
+        lowest = -largest if self.signed else np.float32(0)
+        return np.ascontiguousarray(np.clip(target.detach().float().cpu().numpy(), lowest, largest))
+
+    def _move(self, factor: float) -> None:
+        self.step.mul_(factor).clamp_(_SMALLEST, _WIDEST)
+
+    def _costs(self) -> np.ndarray:
+        costs: np.ndarray = self.costs.float().cpu().numpy()
+        return costs
+
+    def _integers(self) -> np.ndarray:
+        return self._offsets().cpu().numpy().astype(np.int16)[None]
+
+    @torch.no_grad()
+    def _offsets(self) -> torch.Tensor:
+        """The first centres in 1/256 step from their levels, near enough for the codec to consider them."""
+        offsets = (self.start.float() + _PACE * 256 * self.centers.float()).round().clamp(-255, 511)
+        offsets[0] = 0 if self.signed else offsets[0].clamp(min=0)
+        return offsets
+
+    @torch.no_grad()
+    def _codes(self) -> torch.Tensor:
+        """The step of every row in quarter octaves."""
+        if self.scales is None:
+            return torch.zeros(1, dtype=torch.long)
+        return (_MIDDLE + 4 * _PACE * self.scales.float()).round().clamp(0, RANGE).long()
+
+    def _steps(self) -> Steps:
+        return steps_of(self._codes().cpu().numpy()[:, None], *self.symbols.shape)
+
+    def _step_codes(self) -> bytes:
+        return b"" if self.scales is None else encode_steps(self._codes().cpu().numpy(), self.symbols.shape[1])
