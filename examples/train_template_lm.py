@@ -1,27 +1,27 @@
-"""Train two small language models on Python's help topics, one with template signs; squeeze both to half a bit.
+"""Train a small language model with template signs on Python's help topics, and squeeze it to half a bit a weight.
 
 python examples/train_template_lm.py        about two minutes on two cores
 
-Both start from the same weights and see the same batches. The signs of the first are computed from a seed and never
-stored; the second has ordinary signs.
+Its signs are computed from a seed and never stored. Once trained, it is coded as it is, which hurts; then it learns
+for some more steps to live with its codes, and the file holds exactly the weights that it learned with.
 """
 
 from __future__ import annotations
 
-import copy
 import math
 import pydoc_data.topics
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_model
 from torch import Tensor, nn
 
 import subbit
 from subbit.torch import attach, lockin
 
-WIDTH, LAYERS, HEADS, CONTEXT, BATCH, STEPS, BITS = 128, 2, 4, 128, 16, 800, 0.5
+WIDTH, LAYERS, HEADS, CONTEXT, BATCH = 128, 2, 4, 128, 8
+STEPS, TUNING, RATE, BITS = 1200, 400, 3e-3, 0.5
 OUTPUT = Path(".demo")
 
 
@@ -56,45 +56,41 @@ def corpus() -> tuple[Tensor, Tensor]:
     return codes[:cut], codes[cut:].unfold(0, CONTEXT + 1, CONTEXT + 1)
 
 
-def train(model: CharLM, codes: Tensor, lock: lockin.LockIn | None = None) -> None:
-    """The usual loop, with three calls of `lock` in it."""
+def train(model: CharLM, codes: Tensor, steps: int, penalty: Callable[[], Tensor | float], after: Callable[[], None]):
+    """The usual loop: `penalty` is added to the loss, `after` follows each step of the optimizer."""
     optimizer = torch.optim.AdamW(model.parameters())
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, STEPS, pct_start=0.1, cycle_momentum=False)
-    generator = torch.Generator().manual_seed(0)
-    for step in range(1, STEPS + 1):
-        starts = torch.randint(len(codes) - CONTEXT, (BATCH, 1), generator=generator)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.1, cycle_momentum=False)
+    for step in range(1, steps + 1):
+        starts = torch.randint(len(codes) - CONTEXT, (BATCH, 1))
         loss = model.loss(codes[starts + torch.arange(CONTEXT + 1)])
-        (loss + lock.penalty() if lock else loss).backward()
+        (loss + penalty()).backward()
         optimizer.step()
-        if lock:
-            lock.step()
+        after()
         optimizer.zero_grad()
         schedule.step()
-        if step % 100 == 0:
+        if step % 200 == 0:
             print(f"  step {step:4d}  loss {loss.item():.3f}", flush=True)
 
 
 @torch.no_grad()
-def result(model: CharLM, checkpoint: Path, windows: Tensor) -> str:
-    """Perplexity a character as trained, and after a round trip through a .sbit file."""
-    before = math.exp(model.loss(windows).item())
-    report = subbit.compress(checkpoint, bits=BITS, force=True)
-    attach(model, report.path)
-    after, bits = math.exp(model.loss(windows).item()), report.coded_bits_per_weight
-    return f"perplexity {before:.3f} as trained, {after:.3f} at {bits:.3f} bits a weight"
+def perplexity(windows: Tensor, model: CharLM | None = None, file: Path | None = None) -> float:
+    """Perplexity a character, of a model or of a fresh one that is filled from a file."""
+    model = model or CharLM()
+    if file:
+        attach(model, file)
+    return math.exp(model.loss(windows).item())
 
 
 if __name__ == "__main__":
     torch.manual_seed(0)
     OUTPUT.mkdir(exist_ok=True)
     codes, windows = corpus()
-    ordinary = copy.deepcopy(model := CharLM())
-    lock = lockin.attach(model, template="hashed", seed=0)
-    print("Template signs")
-    train(model, codes, lock)
-    print("Ordinary signs")
-    train(ordinary, codes)
-    path = lock.save(OUTPUT / "template.safetensors", force=True)
-    print(f"\nTemplate signs, {lock.flips().total:.3%} flipped: {result(model, path, windows)}")
-    save_model(ordinary, str(OUTPUT / "ordinary.safetensors"))
-    print(f"Ordinary signs: {result(ordinary, OUTPUT / 'ordinary.safetensors', windows)}")
+    lock = lockin.attach(model := CharLM(), template="hashed", seed=0)
+    train(model, codes, STEPS, lock.penalty, lock.step)
+    print(f"as trained, {lock.flips().total:.3%} of the signs flipped: perplexity {perplexity(windows, model):.3f}")
+    plain = subbit.compress(lock.save(OUTPUT / "template.safetensors", force=True), bits=BITS, force=True)
+    print(f"coded, {plain.coded_bits_per_weight:.3f} bits a weight: {perplexity(windows, file=plain.path):.3f}")
+    quantized = lockin.quantize(lock, subbit.LowBit(BITS - 0.04))  # the rest is for the file's index
+    train(model, codes, TUNING, lambda: 0.0, quantized.step)
+    tuned = quantized.to_sbit(OUTPUT / "tuned.sbit", force=True)
+    print(f"tuned with its codes, {tuned.coded_bits_per_weight:.3f} bits: {perplexity(windows, file=tuned.path):.3f}")

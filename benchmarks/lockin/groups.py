@@ -33,6 +33,7 @@ def barrier(template: str, gap: float = 0.5, force: float = 2.0, **options: Any)
 VARIANTS: dict[str, Options] = {
     "dense": {},
     "hashed-project": project("hashed"),
+    "hashed-gap-project": project("hashed", gap=0.5),
     "hashed-barrier": barrier("hashed"),
     "hadamard-project": project("hadamard"),
     "lowrank16-project": project("lowrank:16"),
@@ -99,9 +100,11 @@ def _fades(settings: Sequence[Setting], seeds: Sequence[int]) -> Iterator[Task |
 
 
 def _traded(settings: Sequence[Setting], seeds: Sequence[int]) -> Iterator[Task | Wall]:
-    for seed, (template, gaps) in product(seeds, {"hashed": GAPS, "angle": GAPS[1:2]}.items()):
-        ways = [barrier(template, gap, force) for gap, force in product(gaps, FORCES)]
-        yield from (Task(settings[0].job(seed, **options)) for options in [project(template), *ways])
+    """All gaps at the strongest force, all forces at the middle gap."""
+    ways = [(gap, force) for gap, force in product(GAPS, FORCES) if gap == GAPS[1] or force == FORCES[-1]]
+    for template, seed in product(("hashed", "angle"), seeds):
+        options = [project(template), project(template, gap=GAPS[1]), *(barrier(template, *way) for way in ways)]
+        yield from (Task(settings[0].job(seed, **option)) for option in options)
 
 
 def _excursions(settings: Sequence[Setting], seeds: Sequence[int]) -> Iterator[Task | Wall]:

@@ -42,9 +42,9 @@ def quantize(
     From now on the forward pass sees W'; the codec's scales and codebooks are parameters, and the latent weights get
     the gradient of W' as it is (straight-through), so make the optimizer after this call, and wrap the model in
     DistributedDataParallel after it, too. `codec` is :class:`LowBit`, :class:`Vector`, :class:`OneOfN`, or, for signs
-    and magnitudes together, :class:`DeadZone`. Given a lock, the signs are its templates' and cost nothing, whatever the
-    latent weights do, on which its `penalty` and `step` may go on; `targets` are then its tensors unless patterns say
-    otherwise. Weights without a template store their signs, one bit each. Tune with the learning rate of training.
+    and magnitudes together, :class:`DeadZone`. Given a lock, the signs are its templates' and cost nothing, whatever
+    the latent weights do, on which its `penalty` and `step` may go on; `targets` are then its tensors unless patterns
+    say otherwise. Weights without a template store their signs, one bit each. Tune with the learning rate of training.
 
     In every step the latent weights go by a share `pull` of the way to W', so that they do not drift away from what
     they stand for and codes settle in the end.

@@ -47,7 +47,7 @@ class ScalarValues(Values):
         super().__init__(target, codec)
         self.signed, (rows, cols) = isinstance(codec, DeadZone), target.shape
         self.limit = budget_bits(codec.rate, rows, cols)
-        scales = nn.Parameter(torch.zeros(rows, device=target.device)) if 32 * rows <= self.limit else None
+        scales = nn.Parameter(torch.zeros(rows, device=target.device)) if 16 * rows <= self.limit else None
         known = 8 * len(encode_steps(np.full((rows, 1), _MIDDLE), cols)) if scales is not None else 0
         budget = _AIM * self.limit - known
         flat = steps_of(np.zeros((1, 1), np.int64), rows, cols)
