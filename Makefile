@@ -6,13 +6,14 @@ BIN := .venv/bin
 .PHONY: help demo test lint bench clean
 
 help:
-	@echo "make demo    compress a real language model, inspect, verify, load and evaluate it"
+	@echo "make demo    train a model with template signs; then compress, verify, load and evaluate a real language model"
 	@echo "make test    run all tests"
 	@echo "make lint    ruff, mypy and the contracts between the layers"
 	@echo "make bench   measure rate and distortion beside the peers (about 15 minutes)"
 	@echo "make clean   remove the virtual environment and the demo's output"
 
 demo: .venv/.model
+	$(BIN)/python examples/train_template_lm.py
 	$(BIN)/python examples/demo.py
 
 test: .venv/.model
@@ -34,7 +35,7 @@ clean:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and "subbit needs Python 3.10 or newer (make PYTHON=python3.12 …)")'
 	@echo "Setting up .venv; torch is large, this can take some minutes …"
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,hf]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,hf,plot]'
 	@touch $@
 
 .venv/.model: .venv/.installed

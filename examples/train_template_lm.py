@@ -56,7 +56,7 @@ def corpus() -> tuple[Tensor, Tensor]:
     return codes[:cut], codes[cut:].unfold(0, CONTEXT + 1, CONTEXT + 1)
 
 
-def train(model: CharLM, codes: Tensor, steps: int, penalty: Callable[[], Tensor | float], after: Callable[[], None]):
+def train(model: CharLM, codes: Tensor, steps: int, penalty: Callable[[], Tensor], after: Callable[[], None]) -> None:
     """The usual loop: `penalty` is added to the loss, `after` follows each step of the optimizer."""
     optimizer = torch.optim.AdamW(model.parameters())
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.1, cycle_momentum=False)
@@ -91,6 +91,6 @@ if __name__ == "__main__":
     plain = subbit.compress(lock.save(OUTPUT / "template.safetensors", force=True), bits=BITS, force=True)
     print(f"coded, {plain.coded_bits_per_weight:.3f} bits a weight: {perplexity(windows, file=plain.path):.3f}")
     quantized = lockin.quantize(lock, subbit.LowBit(BITS - 0.04))  # the rest is for the file's index
-    train(model, codes, TUNING, lambda: 0.0, quantized.step)
+    train(model, codes, TUNING, lambda: torch.zeros(()), quantized.step)
     tuned = quantized.to_sbit(OUTPUT / "tuned.sbit", force=True)
     print(f"tuned with its codes, {tuned.coded_bits_per_weight:.3f} bits: {perplexity(windows, file=tuned.path):.3f}")

@@ -33,7 +33,6 @@ def barrier(template: str, gap: float = 0.5, force: float = 2.0, **options: Any)
 VARIANTS: dict[str, Options] = {
     "dense": {},
     "hashed-project": project("hashed"),
-    "hashed-gap-project": project("hashed", gap=0.5),
     "hashed-barrier": barrier("hashed"),
     "hadamard-project": project("hadamard"),
     "lowrank16-project": project("lowrank:16"),
@@ -95,15 +94,15 @@ def _ranks(settings: Sequence[Setting], seeds: Sequence[int]) -> Iterator[Task |
 
 
 def _fades(settings: Sequence[Setting], seeds: Sequence[int]) -> Iterator[Task | Wall]:
-    for seed, options in product(seeds, fades(settings[0].steps).values()):
-        yield Task(settings[0].job(seed, **options))
+    for setting, seed in product(settings, seeds):
+        yield from (Task(setting.job(seed, **options)) for options in fades(setting.steps).values())
 
 
 def _traded(settings: Sequence[Setting], seeds: Sequence[int]) -> Iterator[Task | Wall]:
     """All gaps at the strongest force, all forces at the middle gap."""
     ways = [(gap, force) for gap, force in product(GAPS, FORCES) if gap == GAPS[1] or force == FORCES[-1]]
     for template, seed in product(("hashed", "angle"), seeds):
-        options = [project(template), project(template, gap=GAPS[1]), *(barrier(template, *way) for way in ways)]
+        options = [project(template), *(barrier(template, *way) for way in ways)]
         yield from (Task(settings[0].job(seed, **option)) for option in options)
 
 

@@ -19,7 +19,8 @@ _SHOWN = (0.25, 0.5, 1.0, 2.0)
 def tables(results: Results, settings: Sequence[Setting]) -> str:
     """All tables for which there are runs; test is in nats a character, differences are taken seed by seed."""
     parts = [_variants(results, settings[: number + 1]) for number in range(len(settings))]
-    parts += [_ranks(results, settings), _fades(results, settings[0]), claims(results, settings)]
+    parts.append(_ranks(results, settings))
+    parts += [*(_fades(results, setting) for setting in settings), claims(results, settings)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -55,14 +56,14 @@ def _ranks(results: Results, settings: Sequence[Setting]) -> str:
     return "\n".join(lines) if len(lines) > 3 else ""
 
 
-def _fades(results: Results, short: Setting) -> str:
-    """A row a way to hold hashed signs, at the first length."""
-    lines = _header([f"hashed signs, {short.steps:,} steps", "seeds", "test", "against dense", "flips"])
-    for name, options in {"dense": VARIANTS["dense"], **fades(short.steps)}.items():
-        job = short.job(0, **options)
+def _fades(results: Results, setting: Setting) -> str:
+    """A row a way to hold hashed signs."""
+    lines = _header([f"hashed signs, {setting.steps:,} steps", "seeds", "test", "against dense", "flips"])
+    for name, options in {"dense": VARIANTS["dense"], **fades(setting.steps)}.items():
+        job = setting.job(0, **options)
         if found := tests(results, job):
             flips = share(values(results, job, "flips"))
-            lines.append(_row([name, str(len(found)), spread(found), _against(results, job, short.job(0)), flips]))
+            lines.append(_row([name, str(len(found)), spread(found), _against(results, job, setting.job(0)), flips]))
     return "\n".join(lines) if len(lines) > 3 else ""
 
 

@@ -251,3 +251,27 @@ def test_bad_input_changes_nothing(net):
     again = net(2)
     lockin.quantize(again, VECTOR)
     refused("parametrized", again, VECTOR, targets="*original")
+
+
+def test_latent_weights_go_their_share_of_the_way_to_the_codes(locked):
+    model, lock = locked
+    quantized = lockin.quantize(lock, VECTOR, pull=0.25)
+    latent = lock.locked[0].weight
+    before, coded = latent.detach().clone(), model.conv.weight.detach().clone()
+    assert not torch.equal(before, coded)
+    quantized.step()
+    assert torch.allclose(latent, before + 0.25 * (coded - before))
+    quantized.freeze()
+    after = latent.detach().clone()
+    quantized.step()
+    assert torch.equal(latent, after)
+
+
+@pytest.mark.parametrize("pull", [-0.1, 1.5, float("nan")])
+def test_a_pull_that_is_no_share_is_refused_before_anything_changes(pull, locked):
+    model, lock = locked
+    before = dict(model.named_parameters())
+    with pytest.raises(subbit.UsageError, match="no share") as caught:
+        lockin.quantize(lock, VECTOR, pull=pull)
+    assert caught.value.kind == "pull"
+    assert dict(model.named_parameters()).keys() == before.keys()
