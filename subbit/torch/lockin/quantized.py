@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -109,9 +110,17 @@ class Quantized:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Pull the latent weights towards W', then give each the codes that are now nearest, unless they are frozen."""
+        """Pull the latent weights towards W', then give each the codes that are now nearest, unless they are frozen.
+
+        Raises :class:`SubbitError` (kind "nonfinite", names the tensor) for NaN or infinite weights, before any codes
+        change.
+        """
         if self.frozen:
             return
+        for name, item in self._trained.items():
+            if not math.isfinite(torch.linalg.vector_norm(item.latent, math.inf).item()):
+                hint = "go back to a checkpoint; look for a NaN loss before it"
+                raise SubbitError("has NaN or infinite weights", kind="nonfinite", tensor=name, hint=hint)
         for item in self._trained.values():
             if self.pull:
                 item.latent.lerp_(item.coded(item.latent), self.pull)

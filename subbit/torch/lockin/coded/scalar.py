@@ -24,6 +24,7 @@ _AIM = 0.99
 _PATIENCE, _LARGEST_MOVE = 0.05, 0.02
 """The power of a missed budget by which one `assign` moves the step, and how far at most."""
 _COARSER = 1.01
+_SCALE_BITS = 3
 _SMALLEST, _WIDEST = 2.0**-100, 2.0**100
 
 
@@ -31,7 +32,7 @@ class ScalarValues(Values):
     """Level × step of the row; the first levels stand for trained centres. Starts as the codec fits the target.
 
     The parameters say how far the centres of the first four levels have moved (`centers`, rounded to 1/256 step) and
-    the steps of the rows (`scales`, rounded to quarter octaves, 2 to 4 bits a row; none where that is over an eighth
+    the steps of the rows (`scales`, rounded to quarter octaves, 2 to 4 bits a row; none where that is over a quarter
     of the budget). `assign` chooses levels by error and rate as the codec does. It keeps to the codec's rate by moving
     the step of the tensor, a little each time, or as far as the budget demands.
     """
@@ -47,13 +48,14 @@ class ScalarValues(Values):
         super().__init__(target, codec)
         self.signed, (rows, cols) = isinstance(codec, DeadZone), target.shape
         self.limit = budget_bits(codec.rate, rows, cols)
-        scales = nn.Parameter(torch.zeros(rows, device=target.device)) if 16 * rows <= self.limit else None
-        known = 8 * len(encode_steps(np.full((rows, 1), _MIDDLE), cols)) if scales is not None else 0
-        budget = _AIM * self.limit - known
+        known = 8 * len(encode_steps(np.full((rows, 1), _MIDDLE), cols))
+        by_row = known + _SCALE_BITS * rows <= self.limit / 4
+        scales = nn.Parameter(torch.zeros(rows, device=target.device)) if by_row else None
+        budget = _AIM * self.limit - (known if by_row else 0)
         flat = steps_of(np.zeros((1, 1), np.int64), rows, cols)
         scene = Scene(self._matrix(target, np.inf), Density.none(rows, cols), flat, self.signed, 0.0)
         fitted = fit_budget(scene, best_scene([scene], budget)[1], budget)
-        step = float(fitted.step) / (2 ** (_MIDDLE // 4) if scales is not None else 1)
+        step = float(fitted.step) / (2 ** (_MIDDLE // 4) if by_row else 1)
         self.register_buffer("step", torch.tensor(min(max(step, _SMALLEST), _WIDEST), device=target.device))
         self.register_buffer("start", torch.from_numpy(fitted.tables.offsets[0].astype(np.float32)).to(target.device))
         self.register_buffer("costs", torch.from_numpy(fitted.tables.costs).to(target.device))
@@ -87,7 +89,7 @@ class ScalarValues(Values):
             quantized = self._quantized(target)
             self.costs.copy_(torch.from_numpy(quantized.tables.costs))
             bits = total_bits(quantized, target.numel()) + step_bits
-            if bits <= self.limit or quantized.found.frequencies.certain:
+            if bits <= self.limit or quantized.found.frequencies.certain or self.step.item() >= _WIDEST:
                 break
             self._move(_COARSER)
         self.symbols.copy_(torch.from_numpy(quantized.symbols))

@@ -275,3 +275,16 @@ def test_a_pull_that_is_no_share_is_refused_before_anything_changes(pull, locked
         lockin.quantize(lock, VECTOR, pull=pull)
     assert caught.value.kind == "pull"
     assert dict(model.named_parameters()).keys() == before.keys()
+
+
+@each_codec
+def test_nan_weights_are_named_before_any_codes_change(codec, locked):
+    model, lock = locked
+    quantized = lockin.quantize(lock, codec)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items() if not name.endswith("original")}
+    with torch.no_grad():
+        lock.locked[-1].weight[0, 0] = torch.nan
+    with pytest.raises(subbit.SubbitError, match="NaN") as caught:
+        quantized.step()
+    assert (caught.value.kind, caught.value.tensor) == ("nonfinite", lock.locked[-1].name)
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
