@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import torch
+from torch.nn.utils import parametrize
 
 from subbit.errors import SubbitError, UsageError
 from subbit.signs.seeds import seed_for
@@ -60,6 +61,9 @@ def attach(
     check_correction(found, correction_rank)
     thresholds = []
     for target, own in zip(found, gaps_of(found, gap), strict=True):
+        if isinstance(target.module, parametrize.ParametrizationList):
+            text, hint = "is a part of a parametrized weight", "attach before quantizing, or leave it out of targets"
+            raise UsageError(text, kind="parametrized", tensor=target.name, hint=hint)
         if keep == "barrier" and own == 0:
             hint = "choose a gap above 0, or keep='project'"
             raise UsageError("a barrier needs a gap to stand in", kind="gap", tensor=target.name, hint=hint)

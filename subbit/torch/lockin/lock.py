@@ -131,6 +131,9 @@ class LockIn:
             raise UsageError(f"the state has seed {state['seed']}, not {self.seed}", kind="resume", hint=hint)
         if state["templates"] != own["templates"]:
             raise UsageError("the state was taken with other templates or tensors", kind="resume", hint=hint)
+        for part in ("thresholds", "mean_squares"):
+            if missing := sorted(own[part].keys() - state[part].keys()):
+                raise UsageError(f"the state's {part} lack {missing[0]!r}", kind="resume")
         self.steps = state["steps"]
         for item in self.locked:
             item.threshold, item.mean_square = state["thresholds"][item.name], state["mean_squares"][item.name]
@@ -143,7 +146,10 @@ class LockIn:
         return save_model(self.model, self.planes, path, force=force)
 
     def detach(self) -> None:
-        """Let the weights go: corrections are folded into them, and from now on nothing is held to its template."""
+        """Let the weights go: corrections and codes are folded into them, and nothing is held to its template any more.
+
+        Write codes that were trained (`Quantized.to_sbit`) before that.
+        """
         for item in self.locked:
             if item.leaf == "original":
                 path, _, leaf = item.name.rpartition(".")

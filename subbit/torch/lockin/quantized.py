@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from subbit.codecs import Codec, Dense, Vector
+from subbit.codecs import Codec, DeadZone, Dense, LowBit, Vector
 from subbit.codecs.magnitudes.base import Magnitudes
 from subbit.errors import SubbitError, UsageError
 from subbit.model import Report, TensorReport
@@ -29,6 +29,8 @@ from subbit.torch.state import as_array, dtype_name
 from subbit_formats.sbit import Writer, open_reader
 
 __all__ = ["Quantized", "quantize"]
+
+_MOST_BITS = 6
 
 
 def quantize(
@@ -50,13 +52,14 @@ def quantize(
     In every step the latent weights go by a share `pull` of the way to W', so that they do not drift away from what
     they stand for and codes settle in the end.
 
-    Costs `Signed(plane, codec).bits(shape)` a tensor. Raises :class:`SubbitError` before anything changes: a codec that
-    cannot be trained, a pattern without a match, tied weights, weights that have a correction or are quantized already,
-    integer or meta parameters, weights that are not finite, a model wrapped in DistributedDataParallel.
+    Costs `Signed(plane, codec).bits(shape)` a tensor, or `codec.bits(shape)` where it codes the signs too. Raises
+    :class:`SubbitError` before anything changes: a codec that cannot be trained, a pattern without a match, tied
+    weights, weights that have a correction or are quantized already, integer or meta parameters, weights that are not
+    finite or all zeros, a model wrapped in DistributedDataParallel.
     Source: van den Oord et al., "Neural discrete representation learning" (2017), equation 1 and section 3.2; the pull
     is the proximal step of Bai, Wang and Liberty, "ProxQuant" (2018).
     """
-    if not 0 <= pull <= 1:
+    if not (isinstance(pull, int | float) and 0 <= pull <= 1):
         raise UsageError(f"pull={pull!r} is no share", kind="pull", hint="0 … 1, such as 0.005")
     lock = model if isinstance(model, LockIn) else None
     _check_codec(codec, lock)
@@ -112,19 +115,26 @@ class Quantized:
     def step(self) -> None:
         """Pull the latent weights towards W', then give each the codes that are now nearest, unless they are frozen.
 
-        Raises :class:`SubbitError` (kind "nonfinite", names the tensor) for NaN or infinite weights, before any codes
-        change.
+        Raises :class:`SubbitError` (kind "nonfinite", names the tensor) for NaN or infinite weights, scales or
+        codebooks, before any codes change, and :class:`UsageError` (kind "detached") once weights are let go.
         """
-        if self.frozen:
-            return
+        self._check_attached()
         for name, item in self._trained.items():
-            if not math.isfinite(torch.linalg.vector_norm(item.latent, math.inf).item()):
+            if not all(_finite(values) for values in (item.latent, *item.coded.parameters())):
                 hint = "go back to a checkpoint; look for a NaN loss before it"
                 raise SubbitError("has NaN or infinite weights", kind="nonfinite", tensor=name, hint=hint)
-        for item in self._trained.values():
-            if self.pull:
+        for item in self._trained.values() if not self.frozen else ():
+            if self.pull and item.latent.requires_grad:
                 item.latent.lerp_(item.coded(item.latent), self.pull)
             item.coded.assign(item.latent)
+
+    def _check_attached(self) -> None:
+        """Raise once a weight is no longer computed from its codes, as after `LockIn.detach`."""
+        for name in self._trained:
+            path, _, leaf = name.rpartition(".")
+            if not parametrize.is_parametrized(self.model.get_submodule(path), leaf):
+                hint = "write the file before the lock lets its weights go"
+                raise UsageError("is no longer computed from codes", kind="detached", tensor=name, hint=hint)
 
     def freeze(self) -> None:
         """Fix codes and signs for a last phase.
@@ -145,6 +155,7 @@ class Quantized:
         against the weights in the loop. Raises :class:`SubbitError` where a decoded weight differs (NaN), for an
         existing file (unless `force`) and a full disk; nothing half-written stays behind.
         """
+        self._check_attached()
         inside = {name: _prefix(name) for name in self._trained}
         state = {
             name: tensor
@@ -173,11 +184,18 @@ class Quantized:
             return Report(writer.path, file.size, file.weights, file.covered_bytes, file.covered_weights, sized)
 
 
+def _finite(values: torch.Tensor) -> bool:
+    return not values.numel() or math.isfinite(torch.linalg.vector_norm(values, math.inf).item())
+
+
 def _check_codec(codec: object, lock: LockIn | None) -> None:
     """Raise for what cannot be trained, and for templates that would be of no use."""
     if type(codec) not in VALUES:
         names = ", ".join(f"subbit.{known.__name__}" for known in VALUES)
         raise UsageError(f"{codec!r} cannot be trained in the loop", kind="codec", hint=f"these can: {names}")
+    if isinstance(codec, DeadZone | LowBit) and codec.rate > _MOST_BITS:
+        text = f"{codec!r} has more levels than can be trained in the loop"
+        raise UsageError(text, kind="codec", hint=f"choose a rate of at most {_MOST_BITS} bits")
     if lock and isinstance(codec, Codec):
         text = f"{codec!r} codes signs and magnitudes together, and would not use the lock's templates"
         raise UsageError(text, kind="codec", hint="choose magnitudes such as subbit.Vector(), or quantize lock.model")
@@ -201,6 +219,9 @@ def _check(target: Target) -> None:
         raise UsageError(text, kind="tied", tensor=target.name, hint="leave it out of targets")
     if not bool(torch.isfinite(target.parameter.float()).all()):
         raise SubbitError("has NaN or infinite weights", kind="nonfinite", tensor=target.name)
+    if not target.parameter.count_nonzero():
+        hint = "initialize it, or leave it out of targets"
+        raise UsageError("is all zeros, which give codes no scale", kind="zeros", tensor=target.name, hint=hint)
 
 
 def _prefix(name: str) -> str:

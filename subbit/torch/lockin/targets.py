@@ -61,6 +61,8 @@ def chosen(model: nn.Module, patterns: Sequence[str]) -> list[Target]:
     that hold no floats ("dtype") or no memory ("meta").
     """
     candidates = _candidates(model)
+    if not patterns:
+        raise UsageError("no pattern says what the targets are", kind="targets", hint='"*" means all usual weights')
     for pattern in patterns:
         if not any(target.fits(pattern) for target in candidates):
             raise _no_match(pattern, candidates)

@@ -27,9 +27,23 @@ from torch import nn
 __all__ = ["Halves", "Values", "straight"]
 
 _LARGEST_HALF = 65504.0
+_EXACT = torch.float32
 
 
-class Values(nn.Module):
+class Exact(nn.Module):
+    """Keeps its float32 buffers float32 when the model is moved to another type: files hold them so."""
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Exact:
+        kept = {name: buffer for name, buffer in self._buffers.items() if buffer is not None and buffer.dtype == _EXACT}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, buffer in kept.items():
+            moved = self._buffers[name]
+            if moved is not None and moved.dtype != _EXACT:
+                self._buffers[name] = buffer.to(moved.device)
+        return self
+
+
+class Values(Exact):
     """The values of one coded weight; see the module's text for the contract."""
 
     def __init__(self, target: torch.Tensor, codec: Any) -> None:
@@ -48,7 +62,7 @@ class Values(nn.Module):
         raise NotImplementedError
 
 
-class Halves(nn.Module):
+class Halves(Exact):
     """Trainable scales ≥ 0 in the form that files give them: float16 times `unit`, a power of two."""
 
     unit: torch.Tensor

@@ -21,6 +21,8 @@ _PACE = 3.0
 """Steps and octaves that a centre and a scale move for each unit of their parameters: they must outrun the weights."""
 _MIDDLE = RANGE // 2
 _AIM = 0.99
+_FINEST = 32.0
+"""Root mean squares are at most so many steps: finer than six bits ask for, and well below the last level."""
 _PATIENCE, _LARGEST_MOVE = 0.05, 0.02
 """The power of a missed budget by which one `assign` moves the step, and how far at most."""
 _COARSER = 1.01
@@ -34,7 +36,8 @@ class ScalarValues(Values):
     The parameters say how far the centres of the first four levels have moved (`centers`, rounded to 1/256 step) and
     the steps of the rows (`scales`, rounded to quarter octaves, 2 to 4 bits a row; none where that is over a quarter
     of the budget). `assign` chooses levels by error and rate as the codec does. It keeps to the codec's rate by moving
-    the step of the tensor, a little each time, or as far as the budget demands.
+    the step of the tensor, a little after each choice, or as far as the budget demands before it. Weights beyond the
+    last level, 127 steps, are cut to it.
     """
 
     step: torch.Tensor
@@ -48,10 +51,10 @@ class ScalarValues(Values):
         super().__init__(target, codec)
         self.signed, (rows, cols) = isinstance(codec, DeadZone), target.shape
         self.limit = budget_bits(codec.rate, rows, cols)
-        known = 8 * len(encode_steps(np.full((rows, 1), _MIDDLE), cols))
-        by_row = known + _SCALE_BITS * rows <= self.limit / 4
+        step_bits = 8 * len(encode_steps(np.full((rows, 1), _MIDDLE), cols))
+        by_row = step_bits + _SCALE_BITS * rows <= self.limit / 4
         scales = nn.Parameter(torch.zeros(rows, device=target.device)) if by_row else None
-        budget = _AIM * self.limit - (known if by_row else 0)
+        budget = _AIM * self.limit - (step_bits if by_row else 0)
         flat = steps_of(np.zeros((1, 1), np.int64), rows, cols)
         scene = Scene(self._matrix(target, np.inf), Density.none(rows, cols), flat, self.signed, 0.0)
         fitted = fit_budget(scene, best_scene([scene], budget)[1], budget)
@@ -85,13 +88,17 @@ class ScalarValues(Values):
     def assign(self, target: torch.Tensor) -> None:
         """Choose levels, then move the step towards the budget; beyond the budget, choose anew with a larger step."""
         step_bits = 8.0 * len(self._step_codes())
-        while True:
+        relative = torch.from_numpy(self._steps().relative.copy()).to(target.device)
+        self.step.clamp_(min=torch.linalg.vector_norm(target / relative).item() / target.numel() ** 0.5 / _FINEST)
+        while True:  # at fixed costs, so that a larger step always takes fewer bits
             quantized = self._quantized(target)
-            self.costs.copy_(torch.from_numpy(quantized.tables.costs))
             bits = total_bits(quantized, target.numel()) + step_bits
             if bits <= self.limit or quantized.found.frequencies.certain or self.step.item() >= _WIDEST:
                 break
-            self._move(_COARSER)
+            self._move(max(_COARSER, (bits / self.limit) ** 0.5))
+        costs = torch.from_numpy(quantized.tables.costs)
+        costs[:, 0] = torch.minimum(costs[:, 0], costs[:, 1])  # where no zero is left, zeros must not be shut out
+        self.costs.copy_(costs)
         self.symbols.copy_(torch.from_numpy(quantized.symbols))
         self._move(min(max((bits / (_AIM * self.limit)) ** _PATIENCE, 1 - _LARGEST_MOVE), 1 + _LARGEST_MOVE))
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import subbit
-from subbit.codecs import LowBit, OneOfN, Vector
+from subbit.codecs import DeadZone, LowBit, OneOfN, Vector
 from subbit.torch import lockin
 
 VECTOR = Vector(4, 8)
@@ -288,3 +289,88 @@ def test_nan_weights_are_named_before_any_codes_change(codec, locked):
         quantized.step()
     assert (caught.value.kind, caught.value.tensor) == ("nonfinite", lock.locked[-1].name)
     assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in before.items())
+
+
+def regression(codec, rate: float, seed: int) -> tuple[nn.Linear, lockin.Quantized, list[float]]:
+    """A square matrix fitted to noise, whose weights grow far beyond where they start."""
+    torch.manual_seed(0)
+    model = nn.Linear(64, 64, bias=False)
+    nn.init.normal_(model.weight, std=0.1)
+    torch.manual_seed(seed)
+    inputs, outputs = torch.randn(16, 64), torch.randn(16, 64)
+    quantized = lockin.quantize(model, codec)
+    optimizer = torch.optim.Adam(model.parameters(), rate)
+    losses = []
+    for _ in range(80):
+        optimizer.zero_grad()
+        loss = (model(inputs) - outputs).square().mean()
+        loss.backward()
+        optimizer.step()
+        quantized.step()
+        losses.append(loss.item())
+    return model, quantized, losses
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("codec", [DeadZone(1.0), DeadZone(0.5), LowBit(0.6)], ids=str)
+def test_the_step_follows_growing_weights_and_does_not_run_away(codec, seed):
+    model, _, losses = regression(codec, 1e-2, seed)
+    assert max(losses) < 2 * losses[0]
+    assert losses[-1] < losses[0]
+    assert model.weight.abs().max() < 5
+
+
+def test_weights_that_jump_are_not_cut_for_long():
+    model, quantized, _ = regression(LowBit(0.6), 1e-3, 1)
+    latent = model.parametrizations.weight.original
+    with torch.no_grad():
+        latent.mul_(1e4)
+    quantized.step()
+    assert (latent - model.weight).square().sum() < 0.5 * latent.square().sum()
+
+
+@each_codec
+def test_a_type_change_afterwards_keeps_what_the_file_holds(codec, locked, loss, tmp_path):
+    model, lock = locked
+    quantized = lockin.quantize(lock, codec)
+    model.half()
+    quantized.step()
+    assert_file_holds_the_forward_pass(model, quantized, tmp_path / "m.sbit", list(lock.planes))
+
+
+def test_nan_scales_are_named_even_when_codes_are_frozen(locked):
+    _, lock = locked
+    quantized = lockin.quantize(lock, VECTOR)
+    quantized.freeze()
+    with torch.no_grad():
+        quantized.parameters()[0].fill_(torch.nan)
+    with pytest.raises(subbit.SubbitError, match="NaN") as caught:
+        quantized.step()
+    assert caught.value.kind == "nonfinite"
+
+
+def test_after_detaching_there_is_nothing_to_train_or_write(locked, tmp_path):
+    _, lock = locked
+    quantized = lockin.quantize(lock, VECTOR)
+    lock.detach()
+    for act in (quantized.step, lambda: quantized.to_sbit(tmp_path / "m.sbit")):
+        with pytest.raises(subbit.UsageError, match="no longer") as caught:
+            act()
+        assert caught.value.kind == "detached"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_codes_cannot_follow_is_refused(net):
+    model = net()
+    with pytest.raises(subbit.UsageError, match="at most 6 bits"):
+        lockin.quantize(model, DeadZone(8.0))
+    with torch.no_grad():
+        model.up.weight.zero_()
+    with pytest.raises(subbit.UsageError, match="all zeros") as caught:
+        lockin.quantize(model, VECTOR)
+    assert caught.value.tensor == "up.weight"
+    assert not hasattr(model.conv, "parametrizations")
+    quantized = lockin.quantize(model, VECTOR, targets="down.weight")
+    with pytest.raises(subbit.UsageError, match="parametrized"):
+        lockin.attach(model, targets="down.parametrizations.weight.original")
+    assert not quantized.frozen
