@@ -21,7 +21,7 @@ import subbit
 from subbit.torch import attach, lockin
 
 WIDTH, LAYERS, HEADS, CONTEXT, BATCH = 128, 2, 4, 128, 8
-STEPS, TUNING, RATE, BITS = 1200, 400, 3e-3, 0.5
+STEPS, TUNING, RATE, BITS = 900, 300, 4e-3, 0.5
 OUTPUT = Path(".demo")
 
 

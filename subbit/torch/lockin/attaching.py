@@ -40,8 +40,9 @@ def attach(
       what makes a sign plane from a seed. Every tensor has a seed of its own (`signs.seeds.seed_for`).
     - `gap`: magnitudes below gap · σ of the layer's own initialization are drawn again, and all are scaled to keep its
       root mean square (`gap.resampled`); one number, or {pattern: number}.
-    - `keep`: "barrier" pushes weights away from zero (add `penalty()` to the loss), "project" sets weights that crossed
-      zero back to it after every step, which is exact, "free" only counts.
+    - `keep`: "barrier" pushes weights away from zero (add `penalty()` to the loss), after which they code better;
+      "project" sets weights that crossed zero back to it after every step, which is exact, and better in long
+      trainings, under strong weight decay and for convolutions; "free" only counts.
     - `barrier`: the barrier's force ratio, or a :class:`Barrier` with a schedule.
     - `targets`: patterns of parameter names. "*" means linear and convolution weights, attention projections and fused
       experts; embeddings, heads and norms need their full name.
