@@ -57,9 +57,10 @@ class FlipTracker:
     ) -> None:
         """Take the weights as they are now as t = 0.
 
-        With a module `targets` means what it means to `attach`; of named tensors it takes the names that fit. Raises
-        :class:`UsageError` if nothing fits ("targets"), for integers ("dtype") and the meta device ("meta"), for more
-        than three ρ, ρ ≤ ε, or a tensor of zeros ("rho").
+        With a module `targets` means what it means to `attach`, and of a weight with a correction or codes the part
+        that the template is for is followed; of named tensors it takes the names that fit. Raises :class:`UsageError`
+        if nothing fits ("targets"), for integers ("dtype") and the meta device ("meta"), for more than three ρ, ρ ≤ ε,
+        or a tensor of zeros ("rho").
         """
         self.rhos = tuple(float(rho) for rho in rhos)
         self.steps = 0
@@ -176,7 +177,7 @@ def _followed(
     model: torch.nn.Module | Iterable[tuple[str, torch.Tensor]], targets: tuple[str, ...]
 ) -> list[tuple[str, torch.Tensor]]:
     if isinstance(model, torch.nn.Module):
-        return [(target.name, target.parameter) for target in chosen(unwrapped(model), targets)]
+        return [(target.name, target.parameter) for target in chosen(unwrapped(model), targets, inside=True)]
     named = dict(model)
     found = [(name, tensor) for name, tensor in named.items() if matches(name, targets)]
     if not found:

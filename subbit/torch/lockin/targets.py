@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from subbit.errors import UsageError
 from subbit.planning.coverage import EMBEDDINGS, matches
@@ -54,13 +55,14 @@ class Target:
         return self.usual if pattern == "*" else not self.aside and any(matches(n, (pattern,)) for n in self.names)
 
 
-def chosen(model: nn.Module, patterns: Sequence[str]) -> list[Target]:
+def chosen(model: nn.Module, patterns: Sequence[str], inside: bool = False) -> list[Target]:
     """The parameters of two or more dimensions that fit a pattern, in the model's order.
 
+    With `inside` a weight that a parametrization computes counts under its own name, by the tensor it is computed from.
     Raises :class:`UsageError` for a pattern that fits nothing (kind "targets", lists the names), and for parameters
     that hold no floats ("dtype") or no memory ("meta").
     """
-    candidates = _candidates(model)
+    candidates = _candidates(model, inside)
     if not patterns:
         raise UsageError("no pattern says what the targets are", kind="targets", hint='"*" means all usual weights')
     for pattern in patterns:
@@ -83,13 +85,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
             return model
 
 
-def _candidates(model: nn.Module) -> list[Target]:
+def _candidates(model: nn.Module, inside: bool) -> list[Target]:
     targets: dict[int, Target] = {}
     for prefix, module in model.named_modules(remove_duplicate=False):
         for leaf, parameter in module._parameters.items():
             if parameter is not None and parameter.ndim >= 2 and parameter.numel():
-                target = targets.setdefault(id(parameter), Target(parameter, module, leaf))
-                target.names.append(f"{prefix}.{leaf}" if prefix else leaf)
+                name, owner = f"{prefix}.{leaf}".lstrip("."), module
+                if inside and leaf == "original" and isinstance(module, parametrize.ParametrizationList):
+                    path, _, weight = f".{prefix}".rpartition(".parametrizations.")
+                    name, owner, leaf = f"{path}.{weight}".lstrip("."), model.get_submodule(path.lstrip(".")), weight
+                target = targets.setdefault(id(parameter), Target(parameter, owner, leaf))
+                target.names.append(name)
     return list(targets.values())
 
 

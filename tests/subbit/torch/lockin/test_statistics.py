@@ -7,8 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
+from subbit.codecs import Vector
 from subbit.errors import UsageError
+from subbit.torch import lockin
 from subbit.torch.lockin.classes import weight_class
 from subbit.torch.lockin.statistics import FlipTracker
 from tests.subbit.signs.test_excursions import literal
@@ -194,3 +197,17 @@ def test_bad_requests_are_refused() -> None:
 )  # fmt: skip
 def test_names_have_classes(name: str, kind: str) -> None:
     assert weight_class(name) == kind
+
+
+def test_a_corrected_or_coded_weight_is_followed_under_its_own_name():
+    model = nn.Sequential(nn.Linear(16, 24), nn.Linear(24, 8))
+    lock = lockin.attach(model, correction_rank=2, keep="free")
+    tracker = lockin.FlipTracker(model, rhos=())
+    assert list(tracker.record()["layers"]) == ["0.weight", "1.weight"]
+    with torch.no_grad():
+        lock.locked[1].weight[0] *= -1
+    tracker.update()
+    assert tracker.record()["layers"]["1.weight"]["init_flips"] == 24
+    bare = nn.Linear(16, 8)
+    lockin.quantize(bare, Vector(4, 4))
+    assert list(lockin.FlipTracker(bare, rhos=()).record()["layers"]) == ["weight"]
