@@ -147,15 +147,16 @@ class Quantized:
             item.latent.grad = None
 
     @torch.no_grad()
-    def to_sbit(self, path: str | PathLike[str], *, force: bool = False) -> Report:
+    def to_sbit(self, path: str | PathLike[str], *, embeddings: int = 8, force: bool = False) -> Report:
         """Write the model as a `.sbit` file that decodes to the very bits the forward pass computes with.
 
         The trained codes are written as they are, and every coded tensor is decoded and compared. Other tensors are
-        lossless, embeddings and output heads integers of 8 bits in groups. The report counts every byte; its errors are
-        against the weights in the loop. Raises :class:`SubbitError` where a decoded weight differs (NaN), for an
-        existing file (unless `force`) and a full disk; nothing half-written stays behind.
+        lossless, embeddings and output heads integers of `embeddings` bits in groups (16: lossless too). The report
+        counts every byte; its errors are against the weights in the loop. Raises :class:`SubbitError` where a decoded
+        weight differs (NaN), for an existing file (unless `force`) and a full disk; nothing half-written stays behind.
         """
         self._check_attached()
+        coverage = Coverage(embeddings=embeddings)
         inside = {name: _prefix(name) for name in self._trained}
         state = {
             name: tensor
@@ -168,7 +169,7 @@ class Quantized:
             for name in sorted([*others, *self._trained]):
                 trained = name in self._trained
                 try:
-                    encoded, error = _exact(self._trained[name]) if trained else _kept(name, others[name])
+                    encoded, error = _exact(self._trained[name]) if trained else _kept(name, others[name], coverage)
                 except SubbitError as refused:
                     raise refused.at(tensor=name) from None
                 writer.add(
@@ -240,9 +241,9 @@ def _exact(trained: _Trained) -> tuple[Encoded, float]:
     return encoded, 0.0
 
 
-def _kept(name: str, tensor: torch.Tensor) -> tuple[Encoded, float]:
+def _kept(name: str, tensor: torch.Tensor, coverage: Coverage) -> tuple[Encoded, float]:
     """A tensor that is no target, as `subbit.compress` keeps those that its budget does not cover."""
     weight = as_array(tensor.cpu().contiguous())
-    codec = Coverage().kept_as(name, weight.shape, dtype_name(tensor.dtype)) or Dense()
+    codec = coverage.kept_as(name, weight.shape, dtype_name(tensor.dtype)) or Dense()
     encoded = encode(weight, codec)
     return encoded, 0.0 if isinstance(codec, Dense) else relative_error(weight, decode(encoded))

@@ -374,3 +374,13 @@ def test_what_codes_cannot_follow_is_refused(net):
     with pytest.raises(subbit.UsageError, match="parametrized"):
         lockin.attach(model, targets="down.parametrizations.weight.original")
     assert not quantized.frozen
+
+
+def test_embeddings_are_lossless_on_request(locked, tmp_path):
+    model, lock = locked
+    quantized = lockin.quantize(lock, VECTOR)
+    exact = []
+    for bits in (8, 16):
+        path = quantized.to_sbit(tmp_path / f"{bits}.sbit", embeddings=bits).path
+        exact.append(np.array_equal(subbit.load(path)["embed.weight"], model.embed.weight.detach().numpy()))
+    assert exact == [False, True]
