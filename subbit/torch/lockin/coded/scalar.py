@@ -25,7 +25,7 @@ _FINEST = 32.0
 """Root mean squares are at most so many steps: finer than six bits ask for, and well below the last level."""
 _PATIENCE, _LARGEST_MOVE = 0.05, 0.02
 """The power of a missed budget by which one `assign` moves the step, and how far at most."""
-_COARSER = 1.01
+_COARSER, _COARSEST = 1.01, 1.1
 _SCALE_BITS = 3
 _SMALLEST, _WIDEST = 2.0**-100, 2.0**100
 
@@ -95,9 +95,10 @@ class ScalarValues(Values):
             bits = total_bits(quantized, target.numel()) + step_bits
             if bits <= self.limit or quantized.found.frequencies.certain or self.step.item() >= _WIDEST:
                 break
-            self._move(max(_COARSER, (bits / self.limit) ** 0.5))
+            self._move(min(max(bits / self.limit, _COARSER), _COARSEST))
         costs = torch.from_numpy(quantized.tables.costs)
-        costs[:, 0] = torch.minimum(costs[:, 0], costs[:, 1])  # where no zero is left, zeros must not be shut out
+        if self.signed:  # where no zero is left, zeros must not be shut out for ever
+            costs[:, 0] = torch.minimum(costs[:, 0], costs[:, 1])
         self.costs.copy_(costs)
         self.symbols.copy_(torch.from_numpy(quantized.symbols))
         self._move(min(max((bits / (_AIM * self.limit)) ** _PATIENCE, 1 - _LARGEST_MOVE), 1 + _LARGEST_MOVE))

@@ -316,7 +316,7 @@ def regression(codec, rate: float, seed: int) -> tuple[nn.Linear, lockin.Quantiz
 def test_the_step_follows_growing_weights_and_does_not_run_away(codec, seed):
     model, _, losses = regression(codec, 1e-2, seed)
     assert max(losses) < 2 * losses[0]
-    assert losses[-1] < losses[0]
+    assert min(losses) < 0.8 * losses[0]
     assert model.weight.abs().max() < 5
 
 
