@@ -27,7 +27,7 @@ from benchmarks.charlm import CharLM, Text, batches, nats, text
 from benchmarks.coded_tables import tables
 from benchmarks.lockin.groups import barrier
 from benchmarks.lockin.jobs import Job
-from benchmarks.lockin.training import Trained, train
+from benchmarks.lockin.training import Trained, optimizer_of, schedule_of, train
 from benchmarks.report import rewrite
 from subbit import DeadZone, LowBit
 from subbit.torch import lockin
@@ -48,12 +48,9 @@ def tune(trained: Trained, bits: float | None, seed: int, steps: int, parts: Tex
     model, lock = copy.deepcopy((trained.model, trained.lock))
     quantized = _quantized(model, lock, bits) if bits else None
     before = nats(model, parts.test)
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": DECAY},
-        {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    optimizer = torch.optim.AdamW(groups, RATE, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, steps, pct_start=0.1, cycle_momentum=False)
+    job = Job(seed, steps, RATE, DECAY, batch=BATCH)
+    optimizer = optimizer_of(model, job)
+    schedule = schedule_of(optimizer, job)
     for windows in batches(parts.train, 100 + seed, steps, BATCH):
         loss = model.loss(windows)
         (loss if quantized or lock is None else loss + lock.penalty()).backward()

@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.lockin.averages import spread
+
 __all__ = ["tables"]
 
 Run = Mapping[str, Any]
@@ -37,17 +39,9 @@ def _table(runs: Sequence[Run], steps: int) -> str:
         ]
         cells = [
             signs, *(f"{statistics.mean(run[k] for run in own):.3f}" if asked else "–" for k in ("bits", "file_bits")),
-            _spread([run["before"] for run in own]), _spread([run["test"] for run in own]),
-            "" if (signs, asked) == (ORDINARY, None) else _spread(against[0], "+"),
-            "" if signs == ORDINARY else _spread(against[1], "+"),
+            spread([run["before"] for run in own]), spread([run["test"] for run in own]),
+            "" if (signs, asked) == (ORDINARY, None) else spread(against[0], "+"),
+            "" if signs == ORDINARY else spread(against[1], "+"),
         ]  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def _spread(values: Sequence[float], sign: str = "") -> str:
-    """Mean and, of two or more, standard deviation (n − 1)."""
-    if not values:
-        return ""
-    mean = f"{statistics.mean(values):{sign}.3f}"
-    return f"{mean} ± {statistics.stdev(values):.3f}" if len(values) > 1 else mean

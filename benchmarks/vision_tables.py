@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.lockin.averages import share, spread
+
 __all__ = ["tables"]
 
 Run = Mapping[str, Any]
@@ -41,14 +43,14 @@ def _row(variant: str, runs: Sequence[Run], dense: Mapping[tuple[int, int], Run]
     against, error = "", ""
     if pairs and variant != "dense":
         own, other = (_by_seed(list(side)) for side in zip(*pairs, strict=True))
-        against, error = _spread([own[seed] - other[seed] for seed in own], "+"), f"{_standard_error(pairs):.2f}"
+        against, error = _points([own[seed] - other[seed] for seed in own], "+"), f"{_standard_error(pairs):.2f}"
     kept = [run["stored"] for run in runs]
     bits, file_bits = (statistics.mean(part[key] for part in kept) for key in ("bits", "file_bits"))
     again = {seed: [run["stored"]["accuracy"] for run in runs if run["seed"] == seed] for seed in _by_seed(runs)}
     cells = [
-        variant, str(len(runs)), _spread(list(_by_seed(runs).values())), against, error,
-        _share([run["flips"] for run in runs]), f"{bits:.3f}", f"{file_bits:.3f}",
-        _spread([100 * statistics.mean(folds) for folds in again.values()]),
+        variant, str(len(runs)), _points(list(_by_seed(runs).values())), against, error,
+        share([run["flips"] for run in runs]), f"{bits:.3f}", f"{file_bits:.3f}",
+        _points([100 * statistics.mean(folds) for folds in again.values()]),
     ]  # fmt: skip
     return "| " + " | ".join(cells) + " |"
 
@@ -82,13 +84,5 @@ def _knobs(run: Run) -> tuple[float, float]:
     return run["learning_rate"], run["weight_decay"]
 
 
-def _spread(values: Sequence[float], sign: str = "") -> str:
-    """Mean and, of two or more, standard deviation (n − 1)."""
-    mean = f"{statistics.mean(values):{sign}.2f}"
-    return f"{mean} ± {statistics.stdev(values):.2f}" if len(values) > 1 else mean
-
-
-def _share(values: Sequence[float]) -> str:
-    """The mean of shares; a plain 0 only if every one of them is."""
-    mean = statistics.mean(values)
-    return f"{mean:.1e}" if 0 < mean < 0.01 else f"{mean:.3g}"
+def _points(values: Sequence[float], sign: str = "") -> str:
+    return spread(values, sign, digits=2)

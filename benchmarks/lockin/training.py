@@ -16,7 +16,7 @@ from benchmarks.charlm import CharLM, Text, batches, nats, text
 from benchmarks.lockin.jobs import Job, Task
 from subbit.torch import lockin
 
-__all__ = ["RHOS", "Trained", "measure", "train"]
+__all__ = ["RHOS", "Trained", "measure", "optimizer_of", "schedule_of", "train"]
 
 RHOS = (0.5, 0.75, 1.0)
 """Outer thresholds in root mean squares; the margin ρ − ε is what the paper's bound depends on."""
@@ -53,8 +53,8 @@ def train(job: Job, parts: Text) -> Trained:
     model = CharLM(job.width, job.spread)
     lock = _attached(model, job)
     tracker = lockin.FlipTracker(model, rhos=RHOS, step=job.learning_rate) if lock is None else None
-    optimizer = _optimizer(model, job)
-    schedule = _schedule(optimizer, job)
+    optimizer = optimizer_of(model, job)
+    schedule = schedule_of(optimizer, job)
     drift = []
     for step, windows in enumerate(batches(parts.train, job.seed, job.steps, job.batch), 1):
         loss = model.loss(windows)
@@ -83,7 +83,7 @@ def _attached(model: CharLM, job: Job) -> lockin.LockIn | None:
     )
 
 
-def _optimizer(model: CharLM, job: Job) -> torch.optim.Optimizer:
+def optimizer_of(model: CharLM, job: Job) -> torch.optim.Optimizer:
     """AdamW; weight decay on matrices only."""
     groups = [
         {"params": [p for p in model.parameters() if p.ndim >= 2], "weight_decay": job.weight_decay},
@@ -92,7 +92,7 @@ def _optimizer(model: CharLM, job: Job) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, job.learning_rate, fused=True)
 
 
-def _schedule(optimizer: torch.optim.Optimizer, job: Job) -> torch.optim.lr_scheduler.LRScheduler:
+def schedule_of(optimizer: torch.optim.Optimizer, job: Job) -> torch.optim.lr_scheduler.LRScheduler:
     if job.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0)
     return torch.optim.lr_scheduler.OneCycleLR(

@@ -6,6 +6,8 @@ import pytest
 import torch
 from torch import nn
 
+from subbit.torch import lockin
+
 
 class Net(nn.Module):
     """Embedding, convolution, two linears, a norm: the head is tied to the embedding."""
@@ -74,3 +76,9 @@ def training() -> Callable[..., list[float]]:
 @pytest.fixture
 def loss() -> Callable[[nn.Module, int], torch.Tensor]:
     return task_loss
+
+
+@pytest.fixture
+def locked(net):
+    model = net()
+    return model, lockin.attach(model, keep="project")
