@@ -9,9 +9,10 @@ import numpy as np
 
 from subbit.codecs.base import ENCODER, stored_knobs
 from subbit.codecs.blocks import decode_matrix
-from subbit.codecs.scalar.coding import budget_bits, check_knobs, encode_scalar
+from subbit.codecs.scalar.coding import budget_bits, check_rate, encode_scalar
 from subbit.codecs.scalar.parts import SECTION_NAMES
 from subbit.codecs.scalar.reading import decoder
+from subbit.curvature import Curvature
 from subbit.records import Encoded, Shape, matrix_shape
 from subbit_formats.dtypes import dtype_name
 
@@ -22,33 +23,34 @@ __all__ = ["DeadZone"]
 class DeadZone:
     """Round weights to a grid, mostly to zero, and entropy-code what is left: the honest baseline.
 
-    One step for the whole tensor (`group=0`), or one for every `group` columns of a row (equal relative
-    error; any number ≥ the columns means one a row). Levels are chosen by error and rate together, each level is
-    rebuilt at its centre, and statistics are kept per class of row × column density.
+    One step for the whole tensor; where importance is given, rows and columns take the steps that it asks for. Levels
+    are chosen by error and rate together, each level is rebuilt at its centre, and statistics are kept per class of row
+    × column density. With a :class:`Curvature` of whole second moments columns are coded one after the other, each
+    making up for what those before it lost.
 
     Costs at most `rate` bits a weight, side information included: the step is searched to spend them. Raises
     :class:`SubbitError` for knobs out of range. Source: Sullivan, "Efficient scalar quantization of exponential and
-    Laplacian random variables" (1996); entropy coder: Duda, arXiv 1311.2540.
+    Laplacian random variables" (1996); feedback: QuIP, arXiv 2307.13304; entropy coder: Duda, arXiv 1311.2540.
     """
 
     rate: float = field(default=0.8, metadata=ENCODER)
-    group: int = field(default=0, metadata=ENCODER)
     id: ClassVar[str] = "deadzone"
+    takes_curvature: ClassVar[bool] = True
     section_names: ClassVar[frozenset[str]] = SECTION_NAMES
 
     def __post_init__(self) -> None:
         """Refuse knobs that mean nothing."""
-        check_knobs(self.rate, self.group)
+        check_rate(self.rate)
 
     def bits(self, shape: Shape) -> int:
         """The budget, or the few bytes that even zeros need."""
         return budget_bits(self.rate, *matrix_shape(shape))
 
-    def encode(self, weight: np.ndarray, importance: np.ndarray | None = None) -> Encoded:
-        """Quantize to the budget; `importance` gives each row the step that its mean importance asks for."""
+    def encode(self, weight: np.ndarray, importance: np.ndarray | Curvature | None = None) -> Encoded:
+        """Quantize to the budget; `importance` gives each row and column the step that it asks for."""
         rows, cols = matrix_shape(weight.shape)
         matrix = np.ascontiguousarray(weight.reshape(rows, cols), dtype=np.float32)
-        found = encode_scalar(matrix, self.rate, self.group, importance, signed=True)
+        found = encode_scalar(matrix, self.rate, importance, signed=True)
         return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), found)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:

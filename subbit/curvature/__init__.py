@@ -1,7 +1,8 @@
-"""What an error in a weight costs the model: the record, its factorization, its damping."""
+"""What an error in a weight costs the model: the record, and the order of coding that follows from it."""
 
 from __future__ import annotations
 
+from subbit.curvature.feedback import Feedback, feedback
 from subbit.curvature.record import Curvature
 
-__all__ = ["Curvature"]
+__all__ = ["Curvature", "Feedback", "feedback"]

@@ -10,9 +10,10 @@ import numpy as np
 
 from subbit.bits.packing import pack_signs
 from subbit.codecs import Codec, DeadZone, LowBit, Signed
-from subbit.codecs.scalar.density import row_means
-from subbit.codecs.scalar.search import rate_distortion, scenes
-from subbit.codecs.scalar.steps import choose_steps, in_range
+from subbit.codecs.scalar.costs import costs_of
+from subbit.codecs.scalar.search import plain_scene, rate_distortion
+from subbit.codecs.scalar.steps import in_range
+from subbit.curvature import Curvature
 from subbit.errors import UsageError
 from subbit.planning.allocate import Point
 from subbit.planning.overhead import container_bits, padding_bits
@@ -25,7 +26,6 @@ __all__ = ["SIGNS", "Curve", "measure"]
 SIGNS = ("auto", "joint", "declared", "fitted", "stored")
 """`auto` compares by counted bits; the others force signs and magnitudes together, or one kind of plane."""
 
-_STEPS = (9.0, 6.0, 4.4, 3.4, 2.7, 2.2, 1.8, 1.45, 1.15, 0.85, 0.6, 0.4, 0.25, 0.15, 0.09, 0.055)  # × rms
 _CORNER = 512
 _WORTHLESS = 0.6  # a plane that agrees no better than this is not tried
 
@@ -48,6 +48,7 @@ class Curve:
     families: list[Family]
     fixed: list[float]  # by family: bits that do not depend on the rate, the container's included
     weights: int
+    energy: float  # what the tensor costs as zeros: errors are relative to it
 
     def codec(self, point: Point) -> Codec:
         """The codec that spends the bits of `point`, the container's included."""
@@ -55,30 +56,40 @@ class Curve:
         return self.families[point.family].make(min(max(math.floor(rate * 1e5) / 1e5, 1e-5), 12.0))
 
 
-def measure(name: str, weight: np.ndarray, mode: str, declared: SignPlane | None) -> Curve:
-    """Points (bits, relative squared error) of a tensor, what the container adds included."""
+def measure(
+    name: str,
+    weight: np.ndarray,
+    mode: str,
+    declared: SignPlane | None,
+    importance: np.ndarray | Curvature | None = None,
+    finest: float = 8.0,
+) -> Curve:
+    """Points (bits, relative squared error weighted by importance) of a tensor, what the container adds included.
+
+    The curve goes on to `finest` bits a weight.
+    """
     if mode not in SIGNS:
         raise UsageError(f"unknown choice of signs {mode!r}", kind="signs", hint=f"one of {', '.join(SIGNS)}")
-    matrix, _ = in_range(np.ascontiguousarray(weight.reshape(matrix_shape(weight.shape)), dtype=np.float32))
-    energy, rms = _energy(matrix)
+    matrix, exponent = in_range(np.ascontiguousarray(weight.reshape(matrix_shape(weight.shape)), dtype=np.float32))
     points: list[Point] = []
     families: list[Family] = []
     fixed: list[float] = []
 
     def add(family: Family, source: np.ndarray, signed: bool) -> None:
         number = len(families)
-        example = family.make(0.12345)
-        container = container_bits(name, weight.shape, dtype_name(weight.dtype), example, family.sections)
+        container = container_bits(name, weight.shape, dtype_name(weight.dtype), family.make(0.12345), family.sections)
         families.append(family)
         fixed.append(family.plane_bits + container)
-        steps, _ = choose_steps(source, 0, None)
-        for bits, error in rate_distortion(scenes(source, steps, signed), [step * (rms or 1.0) for step in _STEPS]):
-            whole = bits + fixed[number]
-            points.append(Point(whole + padding_bits(whole), error / energy if energy else 0.0, number))
+        feeds = importance if signed or not isinstance(importance, Curvature) else importance.importance()
+        costs, codes = costs_of(feeds, *source.shape)
+        side = 8.0 * len(codes.to_bytes())
+        for bits, error in rate_distortion(plain_scene(source, codes.steps(), costs, signed), finest):
+            whole = bits + side + fixed[number]
+            points.append(Point(whole + padding_bits(whole), error, number))
 
+    planes = _planes(matrix, mode, declared)
     if mode in ("auto", "joint"):
         add(Family(lambda rate: DeadZone(rate=rate), 0.0, ("codes", "model"), ""), matrix, True)
-    planes = _planes(matrix, mode, declared)
     if planes:
         magnitudes = np.abs(matrix)
         for plane, plane_bits, why in planes:
@@ -87,7 +98,9 @@ def measure(name: str, weight: np.ndarray, mode: str, declared: SignPlane | None
     if not families:
         hint = "use --signs auto"
         raise UsageError(f"no {mode!r} sign plane for this tensor", kind="signs", hint=hint)
-    return Curve(points, families, fixed, weight.size)
+    energy = max(point.distortion for point in points)
+    relative = [Point(p.bits, p.distortion / energy if energy else 0.0, p.family) for p in points]
+    return Curve(relative, families, fixed, weight.size, math.ldexp(energy, 2 * exponent))
 
 
 def _signed(plane: SignPlane) -> Callable[[float], Codec]:
@@ -127,12 +140,3 @@ def _rank_two(matrix: np.ndarray) -> bool:
         return False
     plane = Fitted()
     return agreement(signs(plane, plane.encode(words, *part.shape), *part.shape), words, *part.shape) >= _WORTHLESS
-
-
-def _energy(matrix: np.ndarray) -> tuple[float, float]:
-    """‖W‖² and the root mean square, from evenly spaced rows."""
-    rows, cols = matrix.shape
-    keep = min(rows, max(1, (1 << 18) // cols))
-    sample = matrix[np.arange(keep) * rows // keep].astype(np.float64)
-    mean = math.fsum(row_means(sample * sample, np.ones(cols)).tolist()) / keep
-    return mean * rows * cols, math.sqrt(mean)

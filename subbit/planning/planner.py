@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from subbit.codecs import Dense
+from subbit.curvature import Curvature
 from subbit.errors import SubbitError, UsageError
 from subbit.planning.allocate import Point, allocate, hull, refine
 from subbit.planning.corrections import corrected_weights
@@ -22,6 +23,9 @@ from subbit.signs import SignPlane
 from subbit.tensors import checked_importance, is_finite
 
 __all__ = ["Tensor", "make_plan"]
+
+_FINEST = 3.0, 12.0
+"""Curves are measured to six times the budget, but at least and at most to so many bits a weight."""
 
 
 class Tensor(Protocol):
@@ -42,10 +46,9 @@ class Tensor(Protocol):
 @dataclass(frozen=True)
 class _Measured:
     name: str
-    weights: int
     curve: Curve
-    points: list[Point]  # distortion × weights, refined hull
-    scale: float  # what an error in this tensor weighs
+    known: bool  # whether its errors are measured in loss
+    stands_for: float  # weights that depend on it
 
 
 def make_plan(
@@ -54,16 +57,16 @@ def make_plan(
     coverage: Coverage,
     signs: str = "auto",
     declared: Mapping[str, SignPlane] | None = None,
-    importance: Mapping[str, np.ndarray] | None = None,
+    importance: Mapping[str, np.ndarray | Curvature] | None = None,
     allow_nonfinite: bool = False,
     progress: Callable[[int, str], None] | None = None,
 ) -> Plan:
     """Choose codec and rate of every tensor so that the covered ones take `bits` bits a weight together.
 
-    Each tensor's own rate–distortion points are measured on a sample; the sum over tensors of relative squared
-    error × weights (× mean `importance`, where given) is made least; a correction stands for all weights that it
-    corrects (`corrections.corrected_weights`). Container bytes of the covered tensors are in the budget. Raises
-    :class:`UsageError` (kind "budget") naming the smallest budget that can be met.
+    Each tensor's own rate–distortion points are measured on a sample, and the sum of what errors cost is made least:
+    with `importance` squared errors weighted by it, in all tensors alike; else relative squared errors × weights. A
+    correction stands for all weights that it corrects (`corrections.corrected_weights`). Container bytes of the
+    covered tensors are in the budget. Raises :class:`UsageError` (kind "budget") naming the smallest that can be met.
     """
     if not (bits > 0 and math.isfinite(bits)):
         raise UsageError(f"a budget of {bits} bits a weight", kind="budget", hint="any number above 0, such as 0.8")
@@ -86,9 +89,10 @@ def make_plan(
                 rules[name] = Rule(name, kept, False, weights, kept.bits(tensor.shape), why="embedding or head")
             else:
                 corrected = corrected_weights(name, tensors)
-                scale = _scale(importance, name, tensor.shape) * (corrected / weights if corrected else 1.0)
-                mode = "joint" if corrected else signs
-                measured.append(_measure(name, weight, mode, (declared or {}).get(name), scale))
+                cost = _importance(importance, name, tensor.shape)
+                mode, finest = ("joint", _FINEST[1]) if corrected else (signs, min(max(6 * bits, _FINEST[0]), _FINEST[1]))
+                curve = measure(name, weight, mode, (declared or {}).get(name), cost, finest)
+                measured.append(_Measured(name, curve, cost is not None, float(corrected or weights)))
         except SubbitError as error:
             raise error.at(tensor=name) from None
     chosen = _spend(measured, bits)
@@ -98,38 +102,48 @@ def make_plan(
     return Plan(tuple(exact), bits)
 
 
-def _measure(name: str, weight: np.ndarray, signs: str, declared: SignPlane | None, scale: float) -> _Measured:
-    curve = measure(name, weight, signs, declared)
-    points = [Point(p.bits, p.distortion * weight.size * scale, p.family) for p in curve.points]
-    return _Measured(name, weight.size, curve, refine(hull(points)), scale)
-
-
-def _scale(importance: Mapping[str, np.ndarray] | None, name: str, shape: Shape) -> float:
+def _importance(
+    importance: Mapping[str, np.ndarray | Curvature] | None, name: str, shape: Shape
+) -> np.ndarray | Curvature | None:
     if importance is None or name not in importance:
-        return 1.0
-    given = np.asarray(importance[name], np.float64)
-    checked_importance(given, matrix_shape(shape))
-    values = given.ravel().tolist()
-    return math.fsum(values) / max(len(values), 1)
+        return None
+    given = importance[name]
+    return checked_importance(given if isinstance(given, Curvature) else np.asarray(given), matrix_shape(shape))
+
+
+def _scales(measured: list[_Measured]) -> list[float]:
+    """What a relative error of each tensor costs; where that is not known, as much a weight as it does elsewhere."""
+    known = [item for item in measured if item.known]
+    mean = math.fsum(item.curve.energy for item in known) / (math.fsum(item.stands_for for item in known) or 1.0)
+    return [item.curve.energy if item.known else (mean or 1.0) * item.stands_for for item in measured]
 
 
 def _spend(measured: list[_Measured], bits: float) -> list[Point]:
-    weights = sum(item.weights for item in measured)
+    """A point a tensor, its error relative, within the budget together."""
+    weights = sum(item.curve.weights for item in measured)
     if not weights:
         return []
-    smallest = math.fsum(item.points[0].bits for item in measured) / weights
+    scales = _scales(measured)
+    curves = [
+        refine(hull([Point(p.bits, p.distortion * scale, p.family) for p in item.curve.points]))
+        for item, scale in zip(measured, scales, strict=True)
+    ]
+    smallest = math.fsum(points[0].bits for points in curves) / weights
     if smallest > bits:
         rounded = math.ceil(smallest * 1000) / 1000
         hint = f"the smallest that can is {rounded:.3f}; --keep takes tensors out of the budget"
         raise UsageError(f"a budget of {bits:g} bits a weight cannot be met", kind="budget", hint=hint)
-    return allocate([item.points for item in measured], bits * weights)
+    chosen = allocate(curves, bits * weights)
+    return [
+        Point(point.bits, point.distortion / scale if scale else 0.0, point.family)
+        for point, scale in zip(chosen, scales, strict=True)
+    ]
 
 
 def _rule(item: _Measured, point: Point) -> Rule:
-    family = item.curve.families[point.family]
-    error = point.distortion / (item.weights * item.scale) if item.scale else 0.0
-    codec = item.curve.codec(point)
-    return Rule(item.name, codec, True, item.weights, round(point.bits, 1), float(f"{error:.4g}"), family.why)
+    family, error = item.curve.families[point.family], float(f"{point.distortion:.4g}")
+    codec, weights = item.curve.codec(point), item.curve.weights
+    return Rule(item.name, codec, True, weights, round(point.bits, 1), error, family.why)
 
 
 def _nonfinite(name: str, weights: int, allowed: bool) -> Rule:

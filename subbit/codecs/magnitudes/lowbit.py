@@ -10,7 +10,7 @@ import numpy as np
 
 from subbit.codecs.base import ENCODER
 from subbit.codecs.magnitudes.base import Fill
-from subbit.codecs.scalar.coding import budget_bits, check_knobs, encode_scalar
+from subbit.codecs.scalar.coding import budget_bits, check_rate, encode_scalar
 from subbit.codecs.scalar.parts import SECTION_NAMES
 from subbit.codecs.scalar.reading import decoder
 from subbit.records import Buffer
@@ -23,26 +23,25 @@ class LowBit:
     """Round |W| to few levels and entropy-code them; unlike a dead zone, level 0 is rebuilt at its centre too.
 
     Half-normal magnitudes at half a bit keep all but .18 of the energy (Shannon's bound is .154). Costs at most
-    `rate` bits a weight, side information included; `group` as in :class:`DeadZone`.
+    `rate` bits a weight, side information included.
     """
 
     rate: float = field(default=0.5, metadata=ENCODER)
-    group: int = field(default=0, metadata=ENCODER)
     kind: ClassVar[str] = "lowbit"
     section_names: ClassVar[frozenset[str]] = SECTION_NAMES
 
     def __post_init__(self) -> None:
         """Refuse knobs that mean nothing."""
-        check_knobs(self.rate, self.group)
+        check_rate(self.rate)
 
     def bits(self, rows: int, cols: int) -> int:
         """The budget, or the few bytes that a constant needs."""
         return budget_bits(self.rate, rows, cols)
 
     def encode(self, magnitudes: np.ndarray, importance: np.ndarray | None = None) -> dict[str, bytes]:
-        """Quantize to the budget; `importance` gives each row the step that its mean importance asks for."""
+        """Quantize to the budget; `importance` gives each row and column the step that it asks for."""
         matrix = np.ascontiguousarray(magnitudes, dtype=np.float32)
-        return encode_scalar(matrix, self.rate, self.group, importance, signed=False)
+        return encode_scalar(matrix, self.rate, importance, signed=False)
 
     def decoder(self, sections: Mapping[str, Buffer], rows: int, cols: int) -> tuple[Fill, int]:
         """Check the sections and return the function that fills row blocks, and its rows a block."""

@@ -21,8 +21,8 @@ def write_beyond(result: Quantized) -> bytes:
     last = np.isin(result.symbols.ravel(), [2 * LEVELS - 3, 2 * LEVELS - 2] if signed else [LEVELS - 1])
     positions = np.flatnonzero(last)
     row, col = np.divmod(positions, scene.matrix.shape[1])
-    inverse = np.float32(1) / (result.step * steps.relative[row, col // steps.group])
-    scaled = scene.matrix[row, col] * inverse
+    inverse = (np.float32(1) / (result.step * steps.rows[row])) * (np.float32(1) / steps.columns[col])
+    scaled = result.targets[row, col] * inverse
     far = np.abs(scaled) >= np.float32(LEVELS - 1) + np.float32(0.5)
     positions, values = (
         positions[far],

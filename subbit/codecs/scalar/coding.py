@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from subbit.codecs.scalar.search import best_scene, fit_budget, scenes
-from subbit.codecs.scalar.steps import choose_steps, in_range
+from subbit.codecs.scalar.costs import costs_of
+from subbit.codecs.scalar.quantizer import Costs
+from subbit.codecs.scalar.search import best_scene, fit_budget, plain_scene
+from subbit.codecs.scalar.steps import StepCodes, in_range
 from subbit.codecs.scalar.writing import write_sections
+from subbit.curvature import Curvature
 from subbit.errors import SubbitError
 
-__all__ = ["budget_bits", "check_knobs", "encode_scalar"]
+__all__ = ["budget_bits", "check_rate", "encode_scalar"]
 
 _SMALLEST = 64 * 8  # a matrix of equal values: step, one symbol, its centre
 _RETRY = 0.997
 
 
-def check_knobs(rate: float, group: int) -> None:
-    """Raise :class:`SubbitError` (kind "knobs") unless the budget is within 0 … 12 bits and the group whole and ≥ 0."""
+def check_rate(rate: float) -> None:
+    """Raise :class:`SubbitError` (kind "knobs") unless the budget is within 0 … 12 bits."""
     if isinstance(rate, bool) or not 0 < rate <= 12:
         raise SubbitError(f"{rate} bits a weight is not within 0 … 12", kind="knobs")
-    if type(group) is not int or group < 0:
-        hint = "0 means one step for the whole tensor"
-        raise SubbitError(f"a group of {group} columns", kind="knobs", hint=hint)
 
 
 def budget_bits(rate: float, rows: int, cols: int) -> int:
@@ -30,16 +30,17 @@ def budget_bits(rate: float, rows: int, cols: int) -> int:
 
 
 def encode_scalar(
-    matrix: np.ndarray, rate: float, group: int, importance: np.ndarray | None, signed: bool
+    matrix: np.ndarray, rate: float, importance: np.ndarray | Curvature | None, signed: bool
 ) -> dict[str, bytes]:
     """Quantize and write; if the written size misses the prediction upwards, aim a little lower and repeat."""
     limit = budget_bits(rate, *matrix.shape)
     matrix, exponent = in_range(matrix)
-    steps, step_codes = choose_steps(matrix, group, importance)
+    costs, codes = costs_of(importance, *matrix.shape)
+    step_codes = codes.to_bytes()
     if 8 * len(step_codes) > limit // 2:  # steps that would eat the budget are not worth having
-        steps, step_codes = choose_steps(matrix, 0, None)
+        costs, codes, step_codes = Costs.equal(*matrix.shape), StepCodes.equal(*matrix.shape), b""
     target = float(limit) - 8 * len(step_codes)
-    scene, start = best_scene(scenes(matrix, steps, signed), target)
+    scene, start = best_scene(plain_scene(matrix, codes.steps(), costs, signed), target)
     while True:
         start = fit_budget(scene, start, target)
         found = write_sections(start, step_codes, exponent)

@@ -14,7 +14,7 @@ import numpy as np
 from subbit.codecs.blocks import parallel
 from subbit.kernels import kernel
 
-__all__ = ["MAX_CONTEXTS", "Density", "densities", "quarter_octaves"]
+__all__ = ["MAX_CONTEXTS", "Density", "column_means", "densities", "inverse", "quarter_octaves", "row_means"]
 
 MAX_CONTEXTS = 16
 _CHUNKS = 64
@@ -57,17 +57,16 @@ class Density:
         return Density(self.rows[rows], self.columns, self.base, self.contexts)
 
 
-def densities(matrix: np.ndarray, relative: np.ndarray | None = None, group: int = 1) -> Density:
+def densities(matrix: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> Density:
     """Alternate mean magnitudes of rows and columns, each relative to the other, as quarter octaves.
 
-    Magnitudes are counted in steps: `relative[i, j // group]` is the step of a weight, None where all are equal.
+    Magnitudes are counted in steps; the step of weight (i, j) is rows[i] · columns[j] (float32).
     """
-    if relative is not None and np.all(relative == relative.flat[0]):
-        relative = None
+    row_steps, column_steps = inverse(rows.astype(np.float64)), inverse(columns.astype(np.float64))
     row_scale, column_scale = np.ones(matrix.shape[0]), np.ones(matrix.shape[1])
     for _ in range(_ROUNDS):
-        row_scale = row_means(matrix, _inverse(column_scale), relative, group)
-        column_scale = _column_means(matrix, _inverse(row_scale), relative, group)
+        row_scale = row_means(matrix, column_steps * inverse(column_scale)) * row_steps
+        column_scale = column_means(matrix, row_steps * inverse(row_scale)) * column_steps
     return Density.of(_clipped(quarter_octaves(row_scale)), _clipped(quarter_octaves(column_scale)))
 
 
@@ -79,29 +78,28 @@ def quarter_octaves(values: np.ndarray) -> np.ndarray:
     return out
 
 
-def row_means(
-    matrix: np.ndarray, column_weights: np.ndarray, relative: np.ndarray | None = None, group: int = 1
-) -> np.ndarray:
-    """Mean of |matrix| (in steps, see :func:`densities`) along each row, weighted by column."""
+def row_means(matrix: np.ndarray, column_weights: np.ndarray) -> np.ndarray:
+    """Mean of |matrix| along each row, weighted by column."""
     out = np.empty(matrix.shape[0])
     kernels = kernel("scalar")
 
     def task(chunk: int) -> None:
         part = _chunk(matrix, chunk)
-        kernels.row_means(_in_steps(matrix, relative, group, part), column_weights, out[part])
+        kernels.row_means(matrix[part], column_weights, out[part])
 
     parallel(task, _chunks(matrix))
     return out
 
 
-def _column_means(matrix: np.ndarray, row_weights: np.ndarray, relative: np.ndarray | None, group: int) -> np.ndarray:
+def column_means(matrix: np.ndarray, row_weights: np.ndarray) -> np.ndarray:
+    """Mean of |matrix| along each column, weighted by row."""
     chunks = _chunks(matrix)
     partial = np.zeros((chunks, matrix.shape[1]))
     kernels = kernel("scalar")
 
     def task(chunk: int) -> None:
         part = _chunk(matrix, chunk)
-        kernels.column_sums(_in_steps(matrix, relative, group, part), row_weights[part], partial[chunk])
+        kernels.column_sums(matrix[part], row_weights[part], partial[chunk])
 
     parallel(task, chunks)
     total: np.ndarray = np.zeros(matrix.shape[1])
@@ -109,13 +107,6 @@ def _column_means(matrix: np.ndarray, row_weights: np.ndarray, relative: np.ndar
         total += part
     total /= matrix.shape[0]
     return total
-
-
-def _in_steps(matrix: np.ndarray, relative: np.ndarray | None, group: int, part: slice) -> np.ndarray:
-    if relative is None:
-        return matrix[part]
-    scaled: np.ndarray = matrix[part] / np.repeat(relative[part], group, axis=1)[:, : matrix.shape[1]]
-    return scaled
 
 
 def _chunks(matrix: np.ndarray) -> int:
@@ -129,7 +120,8 @@ def _chunk(matrix: np.ndarray, index: int) -> slice:
     return slice(min(index * size, rows), min((index + 1) * size, rows))
 
 
-def _inverse(values: np.ndarray) -> np.ndarray:
+def inverse(values: np.ndarray) -> np.ndarray:
+    """1 / values, and 0 where they are 0."""
     out: np.ndarray = np.divide(1.0, values, out=np.zeros_like(values), where=values > 0)
     return out
 

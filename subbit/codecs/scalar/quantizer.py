@@ -15,10 +15,12 @@ import numpy as np
 from subbit.bits.costs import bit_costs
 from subbit.codecs.blocks import parallel
 from subbit.codecs.scalar.density import Density
+from subbit.codecs.scalar.steps import Steps
 from subbit.coders.frequencies import Frequencies
+from subbit.curvature import Feedback
 from subbit.kernels import kernel
 
-__all__ = ["CENTERED", "LEVELS", "Pass", "Steps", "Tables", "fit_frequencies", "run"]
+__all__ = ["CENTERED", "LEVELS", "Costs", "Pass", "Tables", "fit_frequencies", "run"]
 
 LEVELS = 128  # magnitudes beyond the last level are written one by one
 CENTERED = 4  # levels whose centre is stored
@@ -26,18 +28,25 @@ LAMBDA = np.float32(5 / 32)
 _CHUNKS = 64
 _CHUNK_WEIGHTS = 1 << 15
 _UNSEEN_BITS = np.float32(16.0)
+_FED_BACK = 64  # rows that go through the columns together
 
 
 @dataclass(frozen=True)
-class Steps:
-    """Step of every row and group of `group` columns, as a power of 2^(1/4) relative to the tensor's step."""
+class Costs:
+    """What a squared error in a weight costs, rows[i] · columns[j] (float64), and how columns help each other."""
 
-    relative: np.ndarray  # float32 (rows, groups)
-    group: int
+    rows: np.ndarray
+    columns: np.ndarray
+    feedback: Feedback | None = None
 
-    def take(self, rows: np.ndarray) -> Steps:
-        """The same steps for a selection of rows."""
-        return Steps(self.relative[rows], self.group)
+    @classmethod
+    def equal(cls, rows: int, cols: int) -> Costs:
+        """A squared error costs 1 everywhere."""
+        return cls(np.ones(rows), np.ones(cols))
+
+    def take(self, rows: np.ndarray) -> Costs:
+        """The same for a selection of rows."""
+        return Costs(self.rows[rows], self.columns, self.feedback)
 
 
 @dataclass(frozen=True)
@@ -69,7 +78,7 @@ class Pass:
 
     histogram: np.ndarray  # int64 (contexts, alphabet)
     frequencies: Frequencies
-    error: float  # squared error in weights
+    error: float  # squared error in weights × what it costs
     weighted: float  # squared error in steps
     beyond: int  # weights past the last level
     tables: Tables
@@ -84,27 +93,43 @@ def run(
     matrix: np.ndarray,
     step: np.float32,
     steps: Steps,
+    costs: Costs,
     density: Density,
     tables: Tables,
     signed: bool,
     symbols: np.ndarray,
+    targets: np.ndarray,
 ) -> Pass:
-    """Quantize `matrix` into `symbols` (uint8, same shape) and gather statistics in fixed chunks of rows."""
+    """Quantize `matrix` into `symbols` (uint8, same shape) and gather statistics in fixed chunks of rows.
+
+    With feedback, `targets` (float32, same shape) gets what was quantized in place of the weights.
+    """
     rows = matrix.shape[0]
     alphabet = 2 * LEVELS - 1 if signed else LEVELS
-    inverse = (np.float32(1) / (step * steps.relative)).astype(np.float32)
+    inverse_rows, inverse_columns = np.float32(1) / (step * steps.rows), np.float32(1) / steps.columns
     chunks = max(1, min(_CHUNKS, rows, matrix.size // _CHUNK_WEIGHTS))
     histograms = np.zeros((chunks, density.contexts, alphabet), np.int64)
     sums = np.zeros((chunks, density.contexts, LEVELS))
     results: list[tuple[float, float, int]] = [(0.0, 0.0, 0)] * chunks
-    centers, size, quantize = tables.centers, math.ceil(rows / chunks), kernel("scalar").quantize
+    centers, size, kernels, back = tables.centers, math.ceil(rows / chunks), kernel("scalar"), costs.feedback
 
     def task(index: int) -> None:
-        part = slice(min(index * size, rows), min((index + 1) * size, rows))
-        results[index] = quantize(
-            matrix[part], inverse[part], steps.group, density.rows[part], density.columns, density.base,
-            tables.costs, centers, signed, symbols[part], histograms[index], sums[index],
-        )  # fmt: skip
+        stop = min((index + 1) * size, rows)
+        for start in range(index * size, stop, _FED_BACK if back else size):
+            part = slice(start, min(start + _FED_BACK, stop) if back else stop)
+            common = (
+                inverse_rows[part], inverse_columns, costs.rows[part], costs.columns, density.rows[part],
+                density.columns, density.base, tables.costs, centers, signed,
+            )  # fmt: skip
+            outputs = symbols[part], histograms[index], sums[index]
+            if back is None:
+                found = kernels.quantize(matrix[part], *common, *outputs)
+            else:
+                found = kernels.quantize_with_feedback(
+                    matrix[part], back.order, back.factor, *common, targets[part], *outputs
+                )
+            error, in_steps, beyond = results[index]
+            results[index] = error + found[0], in_steps + found[1], beyond + found[2]
 
     parallel(task, chunks)
     total = np.zeros_like(sums[0])

@@ -12,8 +12,8 @@ from subbit.codecs.magnitudes.base import Fill
 from subbit.codecs.scalar.beyond import read_beyond
 from subbit.codecs.scalar.density import MAX_CONTEXTS, Density
 from subbit.codecs.scalar.parts import level_count, read_blob
-from subbit.codecs.scalar.quantizer import CENTERED, LEVELS, Steps
-from subbit.codecs.scalar.steps import decode_steps
+from subbit.codecs.scalar.quantizer import CENTERED, LEVELS
+from subbit.codecs.scalar.steps import StepCodes, Steps
 from subbit.codecs.sections import section_bytes
 from subbit.coders import integers, rans, varints, zigzag
 from subbit.coders.frequencies import Frequencies
@@ -35,8 +35,9 @@ def decoder(found: Mapping[str, Buffer], rows: int, cols: int, signed: bool) -> 
     positions, values = read_beyond(found.get("beyond"), rows * cols, signed)
     kernels, size = kernel("scalar"), rows_per_block(cols)
     with np.errstate(over="ignore"):
-        relative = np.ascontiguousarray(model.step * model.steps.relative)
-    if not np.isfinite(relative).all():
+        row_steps, columns = model.step * model.steps.rows, model.steps.columns
+        largest = row_steps.max() * columns.max()
+    if not np.isfinite(largest):
         raise SubbitError("a step is not finite", kind="section")
 
     def fill(start: int, stop: int, block: np.ndarray) -> None:
@@ -52,10 +53,10 @@ def decoder(found: Mapping[str, Buffer], rows: int, cols: int, signed: bool) -> 
             data = codes[int(model.starts[index]) : int(model.starts[index + 1])]
             flat = contexts.ravel() if density.contexts > 1 else None
             rans.decode(data, symbols.size, model.frequencies, flat, out=symbols.reshape(-1))
-        kernels.fill(symbols, contexts, model.values, relative[start:stop], model.steps.group, block)
+        kernels.fill(symbols, contexts, model.values, row_steps[start:stop], columns, block)
         first, last = np.searchsorted(positions, [start * cols, stop * cols])
         row, col = np.divmod(positions[first:last] - start * cols, cols)
-        block[row, col] = values[first:last] * relative[start + row, col // model.steps.group]
+        block[row, col] = values[first:last] * row_steps[start + row] * columns[col]
 
     return fill, size
 
@@ -88,7 +89,7 @@ def _read_model(data: Buffer, rows: int, cols: int, signed: bool) -> _Model:
         blob, at = read_blob(view, at)
         density = Density(row_codes, integers.decode(blob, cols, limit=1 << 16).astype(np.int32), base, contexts)
     blob, at = read_blob(view, at)
-    steps = decode_steps(blob, rows, cols)
+    steps = StepCodes.from_bytes(blob, rows, cols).steps()
     frequencies, at = Frequencies.from_bytes(view, at)
     if frequencies.table.shape[0] != contexts or frequencies.table.shape[1] > (2 * LEVELS - 1 if signed else LEVELS):
         raise SubbitError(f"frequencies of shape {frequencies.table.shape} do not fit", kind="section")

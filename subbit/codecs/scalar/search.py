@@ -7,14 +7,15 @@ and comparisons alone, so that every machine finds the same step.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from subbit.codecs.blocks import rows_per_block
 from subbit.codecs.scalar.density import Density, densities
-from subbit.codecs.scalar.quantizer import LAMBDA, Pass, Steps, Tables, run
+from subbit.codecs.scalar.quantizer import LAMBDA, Costs, Pass, Tables, run
+from subbit.codecs.scalar.steps import Steps
 from subbit.coders import integers, rans, zigzag
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "best_scene",
     "fit_budget",
     "overhead_bits",
+    "plain_scene",
     "rate_distortion",
     "scenes",
     "settle",
@@ -34,16 +36,19 @@ _SETTLING = 3
 _WIDEST = 16.0  # octaves searched below the largest weight
 _SLOPE = -1.6  # typical relative change of size for a relative change of step
 _AIM, _CLOSE = 0.9985, 0.996  # of the budget: what the secants aim at, and what is near enough
+_FINER = 0.77  # from one point of a curve to the next
+_SMALLEST, _LARGEST = 2.0**-120, 2.0**120
 _PATCH_BITS = 28.0  # what a weight beyond the last level costs, roughly
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A matrix as the search sees it: weights, contexts, steps, and the side information's bits."""
+    """A matrix as the search sees it: weights, contexts, steps, what errors cost, and the side information's bits."""
 
     matrix: np.ndarray
     density: Density
     steps: Steps
+    costs: Costs
     signed: bool
     side_bits: float
 
@@ -54,29 +59,36 @@ class Scene:
         if keep >= rows:
             return self
         chosen = np.arange(keep) * rows // keep
-        return Scene(
-            self.matrix[chosen], self.density.take(chosen), self.steps.take(chosen), self.signed, self.side_bits
-        )
+        density, steps, costs = self.density.take(chosen), self.steps.take(chosen), self.costs.take(chosen)
+        return Scene(self.matrix[chosen], density, steps, costs, self.signed, self.side_bits)
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """A finished quantization: the step, the tables that reconstruct, and the symbols."""
+    """A finished quantization: the step, the tables that reconstruct, the symbols and what they stand for.
+
+    `targets` are the weights themselves, or with feedback what was quantized in their place.
+    """
 
     scene: Scene
     step: np.float32
     tables: Tables
     found: Pass
     symbols: np.ndarray
+    targets: np.ndarray
 
 
-def scenes(matrix: np.ndarray, steps: Steps, signed: bool) -> list[Scene]:
-    """The context models worth trying: none, octaves, half octaves; side information counted."""
-    rows, cols = matrix.shape
-    found = [Scene(matrix, Density.none(rows, cols), steps, signed, 0.0)]
-    if rows * cols >= 4096:
-        fine = densities(matrix, steps.relative, steps.group)
-        found += [Scene(matrix, d, steps, signed, overhead_bits(d)) for d in (fine.coarser(), fine)]
+def plain_scene(matrix: np.ndarray, steps: Steps, costs: Costs, signed: bool) -> Scene:
+    """A matrix without contexts."""
+    return Scene(matrix, Density.none(*matrix.shape), steps, costs, signed, 0.0)
+
+
+def scenes(plain: Scene, targets: np.ndarray) -> list[Scene]:
+    """The context models worth trying for such targets: none, octaves, half octaves; side information counted."""
+    found = [plain]
+    if plain.matrix.size >= 4096:
+        fine = densities(targets, plain.steps.rows, plain.steps.columns)
+        found += [replace(plain, density=d, side_bits=overhead_bits(d)) for d in (fine.coarser(), fine)]
     return found
 
 
@@ -88,10 +100,13 @@ def overhead_bits(density: Density) -> float:
 def settle(scene: Scene, step: np.float32, tables: Tables, passes: int = _SETTLING) -> Quantized:
     """Quantize a few times at one step, so that costs and centres agree with what they cause."""
     symbols = np.empty(scene.matrix.shape, np.uint8)
+    targets = scene.matrix if scene.costs.feedback is None else np.empty(scene.matrix.shape, np.float32)
     for _ in range(passes):
-        found = run(scene.matrix, step, scene.steps, scene.density, tables, scene.signed, symbols)
+        found = run(
+            scene.matrix, step, scene.steps, scene.costs, scene.density, tables, scene.signed, symbols, targets
+        )
         tables = found.tables  # centres refitted to the last symbols can only lower the error
-    return Quantized(scene, step, tables, found, symbols)
+    return Quantized(scene, step, tables, found, symbols, targets)
 
 
 def total_bits(result: Quantized, weights: int) -> float:
@@ -108,13 +123,15 @@ def total_bits(result: Quantized, weights: int) -> float:
     return float(scale * (found.symbol_bits + _PATCH_BITS * found.beyond) + tables + blocks + result.scene.side_bits)
 
 
-def best_scene(candidates: list[Scene], budget: float) -> tuple[Scene, Quantized]:
+def best_scene(plain: Scene, budget: float, contexts: bool = True) -> tuple[Scene, Quantized]:
     """The context model that pays best near `budget` bits, and its quantization of a sample as a start.
 
     The step is found without contexts on a sample; there the models are compared by error plus λ·bits.
     """
-    weights = candidates[0].matrix.size
-    start = _bisect(candidates[0].sample(), weights, budget)
+    weights = plain.matrix.size
+    start = _bisect(plain.sample(), weights, budget)
+    targets = plain.matrix if plain.costs.feedback is None else settle(plain, start.step, start.tables, 1).targets
+    candidates = scenes(plain, targets) if contexts else [plain]
     tried = [start] + [
         settle(scene.sample(), start.step, Tables.start(scene.density.contexts)) for scene in candidates[1:]
     ]
@@ -130,7 +147,7 @@ def _lagrangian(result: Quantized, weights: int) -> float:
 
 def _bisect(sample: Scene, weights: int, budget: float, rounds: int = 11) -> Quantized:
     """Halve the interval of log steps until the sample's predicted size meets the budget from below."""
-    top = float(np.abs(sample.matrix).max(initial=0.0)) * 4 or 1.0
+    top = float((np.abs(sample.matrix) / sample.steps.rows[:, None] / sample.steps.columns).max(initial=0.0)) * 4 or 1.0
     low, high = math.ldexp(top, -int(_WIDEST)), top
     tables = Tables.start(sample.density.contexts)
     best = settle(sample, np.float32(high), tables)
@@ -174,19 +191,31 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
     return best
 
 
-def rate_distortion(candidates: list[Scene], steps: Sequence[float]) -> list[tuple[float, float]]:
-    """Points (bits, squared error) of the whole tensor at some steps, estimated on a sample of rows.
+def rate_distortion(plain: Scene, finest: float) -> list[tuple[float, float]]:
+    """Points (bits, squared error × what it costs) of the whole tensor, estimated on a sample of rows.
 
-    The context model is the one that pays best at the middle step.
+    From no bits at all to `finest` bits a weight or more, at steps that fall by a quarter. The context model is the one
+    that pays best at half a bit a weight.
     """
-    weights = candidates[0].matrix.size
-    samples = [scene.sample() for scene in candidates]
-    middle = np.float32(steps[len(steps) // 2])
-    tried = [settle(sample, middle, Tables.start(sample.density.contexts), passes=2) for sample in samples]
-    best = min(tried, key=lambda result: _lagrangian(result, weights))
-    points, tables = [], best.tables
-    for step in steps:
-        result = settle(best.scene, np.float32(step), tables, passes=2)
-        tables = result.tables
-        points.append((total_bits(result, weights), result.found.error * weights / max(result.symbols.size, 1)))
-    return points
+    weights = plain.matrix.size
+    start = _bisect(plain.sample(), weights, weights / 2)
+    targets = plain.matrix if plain.costs.feedback is None else settle(plain, start.step, start.tables, 1).targets
+    samples = [scene.sample() for scene in scenes(plain, targets)]
+    tried = [settle(sample, start.step, Tables.start(sample.density.contexts), passes=2) for sample in samples]
+    middle = min(tried, key=lambda result: _lagrangian(result, weights))
+    coarser = _walk(middle, 1 / _FINER, lambda found: found.found.frequencies.certain)
+    finer = _walk(middle, _FINER, lambda found: total_bits(found, weights) >= finest * weights or not found.found.error)
+    return [
+        (total_bits(result, weights), result.found.error * weights / max(result.symbols.size, 1))
+        for result in (*reversed(coarser), middle, *finer)
+    ]
+
+
+def _walk(start: Quantized, factor: float, done: Callable[[Quantized], bool]) -> list[Quantized]:
+    """Settle at step after step, until one is done or float32 ends."""
+    found: list[Quantized] = []
+    result = start
+    while not done(result) and _SMALLEST <= float(result.step) * factor <= _LARGEST:
+        result = settle(result.scene, np.float32(result.step * factor), result.tables, passes=2)
+        found.append(result)
+    return found

@@ -1,27 +1,112 @@
-"""The step of every row or group, relative to the tensor's, on a grid of quarter octaves.
+"""The step of every weight: the tensor's, times a power of two for its row and one for its column.
 
-One step for the whole tensor gives the least squared error. Steps a row or a group follow the weights' own
-size (equal relative error) or, where importance is given, its inverse square root.
+One step for the whole tensor gives the least squared error. Where errors are weighted, a row takes a step by the
+inverse square root of what its errors cost, and so does a column: then an error of one step costs the same everywhere,
+which is water-filling by an entropy coder (reverse water-filling: Cover and Thomas, Elements of Information Theory,
+theorem 10.3.3).
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from subbit.codecs.scalar.density import quarter_octaves, row_means
-from subbit.codecs.scalar.quantizer import Steps
+from subbit.codecs.scalar.density import quarter_octaves
 from subbit.coders import integers, varints
 from subbit.errors import SubbitError
 from subbit.records import Buffer
 
-__all__ = ["RANGE", "choose_steps", "decode_steps", "encode_steps", "in_range", "steps_of"]
+__all__ = ["FINEST", "RANGE", "StepCodes", "Steps", "in_range"]
 
-RANGE = 64
-"""Quarter octaves kept below the largest step."""
-_QUARTERS = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
+FINEST = 5
+"""Steps lie on a grid of 2^(1/32) at most; encoders take 2^(1/4)."""
+RANGE = 24
+"""Octaves that relative steps span at most."""
+_QUARTERS = 2
 _EXTREME = 100  # octaves from 1 beyond which steps or their inverses could leave float32
 _SUBNORMAL = -126  # octave below which float32 loses digits, and steps with it
 _LARGEST = np.float32(1.5e38)  # larger weights are cut here: a level is rebuilt at less than twice its weights
+
+
+def _powers() -> np.ndarray:
+    """2^(k/32) for k = 0 … 31, float64: square roots of square roots, the same on every machine."""
+    table = np.ones(1 << FINEST)
+    root = 2.0
+    for bit in reversed(range(FINEST)):
+        root = float(np.sqrt(root))
+        table[(np.arange(table.size) >> bit) & 1 == 1] *= root
+    return table
+
+
+_POWERS = _powers()
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Weight (i, j) has the tensor's step × rows[i] × columns[j]; both float32."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+
+    @classmethod
+    def equal(cls, rows: int, cols: int) -> Steps:
+        """One step for all."""
+        return cls(np.ones(rows, np.float32), np.ones(cols, np.float32))
+
+    def take(self, rows: np.ndarray) -> Steps:
+        """The same steps for a selection of rows."""
+        return Steps(self.rows[rows], self.columns)
+
+    @property
+    def equals(self) -> bool:
+        """Whether all weights have one step."""
+        return bool((self.rows == self.rows[:1]).all() and (self.columns == self.columns[:1]).all())
+
+
+@dataclass(frozen=True)
+class StepCodes:
+    """Relative steps as whole numbers ≥ 0 of 2^-resolution octaves, a row and a column: what files hold."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    resolution: int = _QUARTERS
+
+    @classmethod
+    def equal(cls, rows: int, cols: int) -> StepCodes:
+        """One step for all, which takes no bytes."""
+        return cls(np.zeros(rows, np.int64), np.zeros(cols, np.int64))
+
+    @classmethod
+    def for_costs(cls, rows: np.ndarray, columns: np.ndarray) -> StepCodes:
+        """Inverse square roots, in quarter octaves, of what errors in rows and columns cost (float64, ≥ 0)."""
+        return cls(_codes_for(rows), _codes_for(columns))
+
+    def steps(self) -> Steps:
+        """What the codes stand for: float32, and the same on every machine."""
+        rows, columns = (_relative(codes << (FINEST - self.resolution)) for codes in (self.rows, self.columns))
+        return Steps(rows, columns)
+
+    def to_bytes(self) -> bytes:
+        """Nothing for one step; else the resolution, the bytes of the rows' codes, and both, entropy-coded."""
+        if not (self.rows.any() or self.columns.any()):
+            return b""
+        rows = integers.encode(self.rows)
+        return varints.write([self.resolution, len(rows)]) + rows + integers.encode(self.columns)
+
+    @classmethod
+    def from_bytes(cls, data: Buffer, rows: int, cols: int) -> StepCodes:
+        """Read :meth:`to_bytes` back; raises :class:`SubbitError` (kind "section") for damage."""
+        view = memoryview(data).cast("B")
+        if len(view) == 0:
+            return cls.equal(rows, cols)
+        resolution, at = varints.read(view, 0)
+        size, at = varints.read(view, at)
+        if resolution > FINEST or at + size > len(view):
+            raise SubbitError("steps are cut off, or finer than 1/32 octave", kind="section")
+        limit = RANGE << resolution
+        row_codes = integers.decode(view[at : at + size], rows, limit=limit)
+        return cls(row_codes, integers.decode(view[at + size :], cols, limit=limit), resolution)
 
 
 def in_range(matrix: np.ndarray) -> tuple[np.ndarray, int]:
@@ -39,48 +124,17 @@ def in_range(matrix: np.ndarray) -> tuple[np.ndarray, int]:
     return np.ldexp(np.clip(matrix, -_LARGEST, _LARGEST), -exponent), exponent
 
 
-def choose_steps(matrix: np.ndarray, group: int, importance: np.ndarray | None) -> tuple[Steps, bytes]:
-    """Relative steps for groups of `group` columns (0: one step for all, unless importance asks for one a row)."""
-    rows, cols = matrix.shape
-    if group == 0 and importance is None:
-        return steps_of(np.zeros((1, 1), np.int64), rows, max(cols, 1)), b""
-    width = min(group or cols, cols)
-    scale = np.empty((rows, -(-cols // width)))
-    for g in range(scale.shape[1]):
-        part = slice(g * width, min((g + 1) * width, cols))
-        if importance is None:
-            source = matrix[:, part]
-        else:
-            source = np.broadcast_to(importance, matrix.shape)[:, part].astype(np.float64)
-        scale[:, g] = row_means(source, np.ones(source.shape[1]))
-    codes = quarter_octaves(scale) if importance is None else -(quarter_octaves(scale) // 2)
-    used = codes[scale > 0] if (scale > 0).any() else np.zeros(1, np.int64)
-    if importance is not None:  # what costs nothing takes the largest step that anything else has
-        codes = np.minimum(codes, used.max())
-    codes = np.maximum(codes, used.max() - RANGE)
-    codes -= codes.min()
-    return steps_of(codes, rows, width), encode_steps(codes, width)
+def _codes_for(costs: np.ndarray) -> np.ndarray:
+    used = costs > 0
+    if not used.any():
+        return np.zeros(costs.size, np.int64)
+    codes = -quarter_octaves(np.sqrt(costs))
+    codes = np.minimum(codes, codes[used].max())  # what costs nothing takes the largest step that anything else has
+    codes = np.maximum(codes, codes.max() - (RANGE << _QUARTERS))
+    fitted: np.ndarray = codes - codes.min()
+    return fitted
 
 
-def encode_steps(codes: np.ndarray, width: int) -> bytes:
-    """Quarter octaves 0 … RANGE of every row and group of `width` columns, entropy-coded."""
-    return varints.write([width]) + integers.encode(codes.ravel())
-
-
-def decode_steps(data: Buffer, rows: int, cols: int) -> Steps:
-    """Read relative steps back; an empty blob means one step for all."""
-    view = memoryview(data).cast("B")
-    if len(view) == 0:
-        return steps_of(np.zeros((1, 1), np.int64), rows, max(cols, 1))
-    width, at = varints.read(view, 0)
-    if not 1 <= width <= cols:
-        raise SubbitError(f"groups of {width} columns in {cols}", kind="section")
-    groups = -(-cols // width)
-    codes = integers.decode(view[at:], rows * groups, limit=RANGE)
-    return steps_of(codes.reshape(rows, groups), rows, width)
-
-
-def steps_of(codes: np.ndarray, rows: int, group: int) -> Steps:
-    """The steps that codes in quarter octaves stand for: float32, and the same on every machine."""
-    relative = np.ldexp(_QUARTERS[codes & 3], (codes >> 2).astype(np.int64)).astype(np.float32)
-    return Steps(np.ascontiguousarray(np.broadcast_to(relative, (rows, relative.shape[1]))), group)
+def _relative(codes: np.ndarray) -> np.ndarray:
+    scaled: np.ndarray = np.ldexp(_POWERS[codes & 31], (codes >> FINEST).astype(np.int64))
+    return scaled.astype(np.float32)

@@ -44,8 +44,9 @@ def write_sections(result: Quantized, step_codes: bytes, exponent: int = 0) -> d
 
 
 def _stored_step(result: Quantized, exponent: int) -> np.float32:
-    """The step of the original weights; where float32 ends, the nearest that every group can be multiplied with."""
-    smallest, largest = 2.0**-149, 2.0**127 / float(result.scene.steps.relative.max())
+    """The step of the original weights; where float32 ends, the nearest that fits all relative steps."""
+    steps = result.scene.steps
+    smallest, largest = 2.0**-149, 2.0**127 / float(steps.rows.max()) / float(steps.columns.max())
     return np.float32(min(max(math.ldexp(float(result.step), exponent), smallest), largest))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from subbit.kernels.compiled.jit import jit
 
-__all__ = ["column_sums", "contexts", "fill", "quantize", "row_means"]
+__all__ = ["column_sums", "contexts", "fill", "quantize", "quantize_with_feedback", "row_means"]
 
 
 @jit
@@ -34,52 +34,118 @@ def contexts(row_codes, column_codes, base, count, out):  # type: ignore[no-unty
 
 
 @jit
-def quantize(matrix, inverse, group, row_codes, column_codes, base, costs, centers, signed, symbols, histogram, sums):  # type: ignore[no-untyped-def]
+def _level(a, costs, centers):  # type: ignore[no-untyped-def]
+    levels = costs.size
+    near = int(min(a, np.float32(levels - 1)))
+    d = a - centers[0]
+    best = 0
+    cost = d * d + costs[0]
+    for level in range(max(near - 1, 1), min(near + 2, levels)):
+        e = a - centers[level]
+        candidate = e * e + costs[level]
+        if candidate < cost:
+            best = level
+            cost = candidate
+    return best
+
+
+@jit
+def quantize(  # type: ignore[no-untyped-def]
+    matrix, inverse_rows, inverse_columns, row_costs, column_costs, row_codes, column_codes, base, costs, centers,
+    signed, symbols, histogram, sums,
+):  # fmt: skip
     count, levels = costs.shape
     top = np.float32(levels - 1)
-    in_weights = 0.0
+    weighted = 0.0
     in_steps = 0.0
     beyond = 0
     for i in range(matrix.shape[0]):
-        for start in range(0, matrix.shape[1], group):
-            inv = inverse[i, start // group]
-            unit = 1.0 / np.float64(inv)
-            for j in range(start, min(start + group, matrix.shape[1])):
-                w = matrix[i, j]
-                a = abs(w) * inv
+        for j in range(matrix.shape[1]):
+            w = matrix[i, j]
+            inv = inverse_rows[i] * inverse_columns[j]
+            a = abs(w) * inv
+            c = min(max(((row_codes[i] + column_codes[j]) >> 1) - base, 0), count - 1)
+            kept = np.float64(a)
+            if a >= top + np.float32(0.5):
+                best = levels - 1
+                kept = np.float64(top)
+                beyond += 1
+            else:
+                best = _level(a, costs[c], centers[c])
+                f = np.float64(a - centers[c, best])
+                unit = 1.0 / np.float64(inv)
+                weighted += f * f * unit * unit * row_costs[i] * column_costs[j]
+                in_steps += f * f
+            symbol = best
+            if signed and best > 0:
+                symbol = 2 * best - (1 if w > 0 else 0)
+            symbols[i, j] = symbol
+            histogram[c, symbol] += 1
+            sums[c, best] += kept
+    return weighted, in_steps, beyond
+
+
+@jit
+def quantize_with_feedback(  # type: ignore[no-untyped-def]
+    matrix, order, factor, inverse_rows, inverse_columns, row_costs, column_costs, row_codes, column_codes, base,
+    costs, centers, signed, targets, symbols, histogram, sums,
+):  # fmt: skip
+    rows, cols = matrix.shape
+    count, levels = costs.shape
+    top = np.float32(levels - 1)
+    weighted = 0.0
+    in_steps = 0.0
+    beyond = 0
+    target = np.empty((cols, rows), np.float32)
+    error = np.empty((cols, rows), np.float32)
+    for k in range(cols):
+        for i in range(rows):
+            target[k, i] = matrix[i, order[k]]
+    for start in range(0, cols, 32):
+        stop = min(start + 32, cols)
+        for k in range(start, stop):
+            j = order[k]
+            for i in range(rows):
+                t = target[k, i]
+                inv = inverse_rows[i] * inverse_columns[j]
+                a = abs(t) * inv if signed else max(t, np.float32(0)) * inv
                 c = min(max(((row_codes[i] + column_codes[j]) >> 1) - base, 0), count - 1)
-                near = int(min(a, top))
-                d = a - centers[c, 0]
-                best = 0
-                cost = d * d + costs[c, 0]
-                for level in range(max(near - 1, 1), min(near + 2, levels)):
-                    e = a - centers[c, level]
-                    candidate = e * e + costs[c, level]
-                    if candidate < cost:
-                        best = level
-                        cost = candidate
                 kept = np.float64(a)
                 if a >= top + np.float32(0.5):
                     best = levels - 1
                     kept = np.float64(top)
                     beyond += 1
+                    value = np.rint(a)
                 else:
-                    f = np.float64(a - centers[c, best])
-                    in_weights += f * f * unit * unit
+                    best = _level(a, costs[c], centers[c])
+                    value = centers[c, best]
+                    f = np.float64(a - value)
+                    unit = 1.0 / np.float64(inv)
+                    weighted += f * f * unit * unit * row_costs[i] * column_costs[j]
                     in_steps += f * f
                 symbol = best
                 if signed and best > 0:
-                    symbol = 2 * best - (1 if w > 0 else 0)
+                    symbol = 2 * best - (1 if t > 0 else 0)
                 symbols[i, j] = symbol
+                targets[i, j] = t
                 histogram[c, symbol] += 1
                 sums[c, best] += kept
-    return in_weights, in_steps, beyond
+                rebuilt = value / inv
+                error[k, i] = matrix[i, j] - (-rebuilt if signed and t < 0 else rebuilt)
+            for later in range(k + 1, stop):
+                f32 = factor[later, k]
+                for i in range(rows):
+                    target[later, i] += error[k, i] * f32
+        for later in range(stop, cols):
+            for k in range(start, stop):
+                f32 = factor[later, k]
+                for i in range(rows):
+                    target[later, i] += error[k, i] * f32
+    return weighted, in_steps, beyond
 
 
 @jit
-def fill(symbols, cls, values, steps, group, out):  # type: ignore[no-untyped-def]
+def fill(symbols, cls, values, rows, columns, out):  # type: ignore[no-untyped-def]
     for i in range(out.shape[0]):
-        for start in range(0, out.shape[1], group):
-            unit = steps[i, start // group]
-            for j in range(start, min(start + group, out.shape[1])):
-                out[i, j] = values[cls[i, j], symbols[i, j]] * unit
+        for j in range(out.shape[1]):
+            out[i, j] = values[cls[i, j], symbols[i, j]] * rows[i] * columns[j]

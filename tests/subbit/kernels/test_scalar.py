@@ -59,44 +59,58 @@ def test_contexts(shape: tuple[int, int], seed: int, base: int, count: int) -> N
 
 @settings(deadline=None, max_examples=80)
 @given(
-    SHAPES, st.integers(0, 999), st.sampled_from([1, 3, 16, 40]), st.integers(1, 16), st.sampled_from([4, 64]),
-    st.booleans(), st.sampled_from([0.01, 0.3, 1.0, 30.0, 1e6]),
+    SHAPES, st.integers(0, 999), st.integers(1, 16), st.sampled_from([4, 64]),
+    st.booleans(), st.sampled_from([0.01, 0.3, 1.0, 30.0, 1e6]), st.booleans(),
 )  # fmt: skip
 def test_quantize(
-    shape: tuple[int, int], seed: int, group: int, count: int, levels: int, signed: bool, scale: float
+    shape: tuple[int, int], seed: int, count: int, levels: int, signed: bool, scale: float, fed_back: bool
 ) -> None:
     rows, cols = shape
     random = np.random.default_rng(seed)
     matrix = gaussian(rows, cols, seed) if signed else np.abs(gaussian(rows, cols, seed))
-    inverse = (scale * (0.5 + random.random((rows, -(-cols // group))))).astype(np.float32)
+    inverse_rows = (scale * (0.5 + random.random(rows))).astype(np.float32)
+    inverse_columns = (0.5 + random.random(cols)).astype(np.float32)
     row_codes, column_codes = (random.integers(0, 12, size, np.int32) for size in shape)
     costs = random.random((count, levels)).astype(np.float32)
     centers = (np.arange(levels) + random.integers(-100, 100, (count, levels)) / 256).astype(np.float32)
     alphabet = 2 * levels - 1 if signed else levels
     outs = np.full(shape, 255, np.uint8), np.zeros((count, alphabet), np.int64), np.zeros((count, levels))
-    arguments = (matrix, inverse, group, row_codes, column_codes, 1, costs, centers, signed)
-    assert_twins("quantize", *arguments, *outs, outs=3)
-    in_weights, in_steps, beyond = compiled.quantize(*arguments, *outs)
+    common = inverse_rows, inverse_columns, random.random(rows), random.random(cols), row_codes, column_codes
+    arguments = (*common, 1, costs, centers, signed)
+    targets = matrix
+    if fed_back:
+        targets = np.full(shape, np.nan, np.float32)
+        factor = np.tril(random.standard_normal((cols, cols)) / 4, -1).astype(np.float32)
+        arguments = (matrix, random.permutation(cols), factor, *arguments, targets)
+        name = "quantize_with_feedback"
+        assert_twins(name, *arguments[:-1], targets, *outs, outs=4)
+    else:
+        arguments, name = (matrix, *arguments), "quantize"
+        assert_twins(name, *arguments, *outs, outs=3)
+    weighted, in_steps, beyond = getattr(compiled, name)(*arguments, *outs)
     symbols, histogram, sums = outs
     assert histogram.sum() == symbols.size
     assert symbols.max() < alphabet
-    a = np.abs(matrix) * np.repeat(inverse, group, axis=1)[:, :cols]
-    assert beyond == np.count_nonzero(a >= levels - 0.5)
-    assert np.isfinite([in_weights, in_steps]).all()
+    a = np.abs(targets) if signed else np.maximum(targets, 0)
+    assert beyond == np.count_nonzero(a * (inverse_rows[:, None] * inverse_columns) >= levels - 0.5)
+    assert np.isfinite([weighted, in_steps]).all()
     assert np.isfinite(sums).all()
     if signed:
         nonzero = symbols > 0
-        assert np.array_equal(symbols[nonzero] % 2 == 1, matrix[nonzero] > 0)
+        assert np.array_equal(symbols[nonzero] % 2 == 1, targets[nonzero] > 0)
 
 
 def test_quantize_takes_the_cheapest_of_its_candidates() -> None:
     matrix = gaussian(30, 40, 1)
-    inverse, codes = np.full((30, 1), 3, np.float32), np.zeros(40, np.int32)
+    inverse, equal, codes = np.full(30, 3, np.float32), np.ones(40), np.zeros(40, np.int32)
     costs = np.linspace(0, 2, 64, dtype=np.float32)[None]
     centers = np.arange(64, dtype=np.float32)[None]
     symbols = np.empty((30, 40), np.uint8)
     found = np.zeros((1, 64), np.int64), np.zeros((1, 64))
-    compiled.quantize(matrix, inverse, 40, codes[:30], codes, 0, costs, centers, False, symbols, *found)
+    steps = inverse, equal.astype(np.float32)
+    compiled.quantize(
+        matrix, *steps, equal[:30], equal, codes[:30], codes, 0, costs, centers, False, symbols, *found
+    )
     a = np.abs(matrix) * np.float32(3)
     every = (a[..., None] - centers[0]) ** 2 + costs[0]
     chosen = np.take_along_axis(every, symbols[..., None].astype(int), axis=2)[..., 0]
@@ -104,12 +118,12 @@ def test_quantize_takes_the_cheapest_of_its_candidates() -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(SHAPES, st.integers(0, 999), st.sampled_from([1, 3, 16, 40]), st.integers(1, 16))
-def test_fill(shape: tuple[int, int], seed: int, group: int, count: int) -> None:
+@given(SHAPES, st.integers(0, 999), st.integers(1, 16))
+def test_fill(shape: tuple[int, int], seed: int, count: int) -> None:
     rows, cols = shape
     random = np.random.default_rng(seed)
     symbols = random.integers(0, 127, shape, np.uint8)
     cls = random.integers(0, count, shape, np.uint8)
     values = random.standard_normal((count, 127)).astype(np.float32)
-    steps = random.random((rows, -(-cols // group))).astype(np.float32)
-    assert_twins("fill", symbols, cls, values, steps, group, np.full(shape, np.nan, np.float32), outs=1)
+    steps = random.random(rows).astype(np.float32), random.random(cols).astype(np.float32)
+    assert_twins("fill", symbols, cls, values, *steps, np.full(shape, np.nan, np.float32), outs=1)

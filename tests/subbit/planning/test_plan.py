@@ -12,7 +12,7 @@ from subbit.signs import Angle, Fitted
 
 PLAN = Plan(
     (
-        Rule("layers.0.q", DeadZone(0.7, 64), True, 100, 71.5, 0.25),
+        Rule("layers.0.q", DeadZone(0.7), True, 100, 71.5, 0.25),
         Rule("layers.1.q", Signed(Fitted(), LowBit(0.5), 0.1), True, 100, 60.0, 0.2, "fitted signs agree to 99 %"),
         Rule("layers.2.q", Signed(Angle(3), Scales(rank=2))),
         Rule("embed", Uniform(8), False, 50, why="embedding"),
@@ -68,7 +68,7 @@ def test_text_and_totals() -> None:
         "[" * 100_000,
         changed(codec={"codec": "zip"}), changed(codec={"codec": "deadzone", "rats": 1}), changed(codec={}),
         changed(codec={"codec": "deadzone", "rate": "x"}), changed(codec={"codec": "deadzone", "rate": -1}),
-        changed(codec={"codec": "deadzone", "group": 1.5}), changed(codec="dense"),
+        changed(codec="dense"),
         changed(codec={"codec": "uniform", "width": True}), changed(pattern=3), changed(covered="no"),
         changed(weights="x"), changed(weights=1.5), changed(bits=[1]), changed(error=True), changed(why=3),
         changed(unknown=1),

@@ -59,7 +59,7 @@ def test_equal_tensors_get_equal_rates_and_predictions_hold() -> None:
 
 def test_importance_moves_bits() -> None:
     arrays = {"a": gaussian(512, 512, seed=1), "b": gaussian(512, 512, seed=2)}
-    plan = planned(arrays, 1.0, importance={"a": np.full((1, 512), 8.0)})
+    plan = planned(arrays, 1.0, importance={"a": np.full((1, 512), 8.0), "b": np.ones((512, 1))})
     rate = {name: plan.rule_for(name).codec.rate for name in arrays}  # type: ignore[attr-defined]
     assert 1.2 < rate["a"] - rate["b"] < 2  # log2(8) / 2 = 1.5 and more, because a dead zone's first bits save less
 

@@ -9,9 +9,9 @@ from torch import nn
 from subbit.codecs import DeadZone, LowBit
 from subbit.codecs.scalar.coding import budget_bits
 from subbit.codecs.scalar.density import Density
-from subbit.codecs.scalar.quantizer import CENTERED, LEVELS, Pass, Steps, Tables, fit_frequencies, run
-from subbit.codecs.scalar.search import Quantized, Scene, best_scene, fit_budget, total_bits
-from subbit.codecs.scalar.steps import RANGE, encode_steps, steps_of
+from subbit.codecs.scalar.quantizer import CENTERED, LEVELS, Costs, Pass, Tables, fit_frequencies, run
+from subbit.codecs.scalar.search import Quantized, Scene, best_scene, fit_budget, plain_scene, total_bits
+from subbit.codecs.scalar.steps import StepCodes, Steps
 from subbit.codecs.scalar.writing import write_sections
 from subbit.torch.lockin.coded.base import Values, straight
 
@@ -19,7 +19,8 @@ __all__ = ["ScalarValues"]
 
 _PACE = 3.0
 """Steps and octaves that a centre and a scale move for each unit of their parameters: they must outrun the weights."""
-_MIDDLE = RANGE // 2
+_MIDDLE, _RANGE = 32, 64
+"""Quarter octaves: where the steps of the rows begin, and how far they go."""
 _AIM = 0.99
 _FINEST = 32.0
 """Root mean squares are at most so many steps: finer than six bits ask for, and well below the last level."""
@@ -51,18 +52,17 @@ class ScalarValues(Values):
         super().__init__(target, codec)
         self.signed, (rows, cols) = isinstance(codec, DeadZone), target.shape
         self.limit = budget_bits(codec.rate, rows, cols)
-        step_bits = 8 * len(encode_steps(np.full((rows, 1), _MIDDLE), cols))
+        step_bits = 8 * len(_row_steps(np.full(rows, _MIDDLE), cols).to_bytes())
         by_row = step_bits + _SCALE_BITS * rows <= self.limit / 4
         scales = nn.Parameter(torch.zeros(rows, device=target.device)) if by_row else None
         budget = _AIM * self.limit - (step_bits if by_row else 0)
-        flat = steps_of(np.zeros((1, 1), np.int64), rows, cols)
-        scene = Scene(self._matrix(target, np.inf), Density.none(rows, cols), flat, self.signed, 0.0)
-        fitted = fit_budget(scene, best_scene([scene], budget)[1], budget)
+        scene = self._scene(self._matrix(target, np.inf), Steps.equal(rows, cols))
+        fitted = fit_budget(scene, best_scene(scene, budget, contexts=False)[1], budget)
         step = float(fitted.step) / (2 ** (_MIDDLE // 4) if by_row else 1)
         self.register_buffer("step", torch.tensor(min(max(step, _SMALLEST), _WIDEST), device=target.device))
         self.register_buffer("start", torch.from_numpy(fitted.tables.offsets[0].astype(np.float32)).to(target.device))
         self.register_buffer("costs", torch.from_numpy(fitted.tables.costs).to(target.device))
-        grid = steps_of(np.arange(RANGE + 1)[:, None], RANGE + 1, 1).relative[:, 0].copy()
+        grid = _row_steps(np.arange(_RANGE + 1), 1).steps().rows
         self.register_buffer("grid", torch.from_numpy(grid).to(target.device), persistent=False)
         self.register_buffer("symbols", torch.zeros(rows, cols, dtype=torch.uint8, device=target.device))
         self.centers = nn.Parameter(torch.zeros(CENTERED, device=target.device))
@@ -87,8 +87,8 @@ class ScalarValues(Values):
     @torch.no_grad()
     def assign(self, target: torch.Tensor) -> None:
         """Choose levels, then move the step towards the budget; beyond the budget, choose anew with a larger step."""
-        step_bits = 8.0 * len(self._step_codes())
-        relative = torch.from_numpy(self._steps().relative.copy()).to(target.device)
+        step_bits = 8.0 * len(self._step_codes().to_bytes())
+        relative = torch.from_numpy(self._steps().rows[:, None]).to(target.device)
         self.step.clamp_(min=torch.linalg.vector_norm(target / relative).item() / target.numel() ** 0.5 / _FINEST)
         while True:  # at fixed costs, so that a larger step always takes fewer bits
             quantized = self._quantized(target)
@@ -111,20 +111,24 @@ class ScalarValues(Values):
         tables = Tables(self._costs(), self._integers())
         found = Pass(histogram, fit_frequencies(histogram), 0.0, 0.0, 0, tables)
         matrix = np.empty(symbols.shape, np.float32)  # its shape is all that is asked for
-        return write_sections(self._found(matrix, found, symbols), self._step_codes())
+        return write_sections(self._found(matrix, found, symbols), self._step_codes().to_bytes())
 
     def _quantized(self, target: torch.Tensor) -> Quantized:
         """What the codec's own pass makes of a target at the step, the centres and the costs of now."""
         steps, step = self._steps(), np.float32(self.step.item())
-        matrix = self._matrix(target, step * steps.relative * np.float32(LEVELS - 1))
+        matrix = self._matrix(target, step * steps.rows[:, None] * np.float32(LEVELS - 1))
         symbols, tables = np.empty(matrix.shape, np.uint8), Tables(self._costs(), self._integers())
-        found = run(matrix, step, steps, Density.none(*matrix.shape), tables, self.signed, symbols)
+        none, costs = Density.none(*matrix.shape), Costs.equal(*matrix.shape)
+        found = run(matrix, step, steps, costs, none, tables, self.signed, symbols, matrix)
         return self._found(matrix, found, symbols)
 
     def _found(self, matrix: np.ndarray, found: Pass, symbols: np.ndarray) -> Quantized:
-        scene = Scene(matrix, Density.none(*matrix.shape), self._steps(), self.signed, 0.0)
         tables = Tables(found.tables.costs, self._integers())
-        return Quantized(scene, np.float32(self.step.item()), tables, found, symbols)
+        scene = self._scene(matrix, self._steps())
+        return Quantized(scene, np.float32(self.step.item()), tables, found, symbols, matrix)
+
+    def _scene(self, matrix: np.ndarray, steps: Steps) -> Scene:
+        return plain_scene(matrix, steps, Costs.equal(*matrix.shape), self.signed)
 
     def _matrix(self, target: torch.Tensor, largest: np.ndarray | float) -> np.ndarray:
         """The target as the codec takes it: no magnitude below 0, none beyond the last level."""
@@ -152,11 +156,15 @@ class ScalarValues(Values):
     def _codes(self) -> torch.Tensor:
         """The step of every row in quarter octaves."""
         if self.scales is None:
-            return torch.zeros(1, dtype=torch.long)
-        return (_MIDDLE + 4 * _PACE * self.scales.float()).round().clamp(0, RANGE).long()
+            return torch.zeros(len(self.symbols), dtype=torch.long)
+        return (_MIDDLE + 4 * _PACE * self.scales.float()).round().clamp(0, _RANGE).long()
 
     def _steps(self) -> Steps:
-        return steps_of(self._codes().cpu().numpy()[:, None], *self.symbols.shape)
+        return self._step_codes().steps()
 
-    def _step_codes(self) -> bytes:
-        return b"" if self.scales is None else encode_steps(self._codes().cpu().numpy(), self.symbols.shape[1])
+    def _step_codes(self) -> StepCodes:
+        return _row_steps(self._codes().cpu().numpy(), self.symbols.shape[1])
+
+
+def _row_steps(codes: np.ndarray, cols: int) -> StepCodes:
+    return StepCodes(codes, np.zeros(cols, np.int64))
