@@ -11,7 +11,7 @@ from safetensors.numpy import save_file
 import subbit
 from benchmarks.data import TEMPLATES, Weights
 from benchmarks.methods import BUDGETS, File, Method
-from subbit import DeadZone, Fitted, LowBit, Plan, Scales, Signed, Vector
+from subbit import DeadZone, Factors, Fitted, LowBit, Plan, Scales, Signed, Trellis, TrellisMagnitudes, Vector
 from subbit.signs import SignPlane
 from subbit.signs.declared import METADATA_KEY, to_json
 
@@ -22,17 +22,23 @@ CONTAINER_BYTES = 256
 
 
 def methods_for(data: str, weights: Weights) -> list[Method]:
-    """Whatever `compress` chooses, `deadzone` alone, and templates × magnitudes where a template gave the signs.
+    """What `compress` chooses for size and for speed, codecs alone, templates × magnitudes where these gave the signs.
 
-    The budgets hold for whole files, flips excepted. Angles are also found from the signs alone (`fitted`).
+    The budgets hold for whole files, flips excepted. Angles are also found from the signs alone (`fitted`), and MiniLM
+    is also coded by `factors` alone.
     """
     container = 8 * CONTAINER_BYTES * len(weights) / sum(weight.size for weight in weights.values())
     plane = TEMPLATES[data.removeprefix("template-").removesuffix("-flips")] if "template" in data else None
     methods = [_method(f"compress, {bits}", bits=bits, template=plane) for bits in BUDGETS]
+    methods += [_method(f"compress for speed, {bits}", bits=bits, template=plane, profile="speed") for bits in BUDGETS]
     methods += [_method(f"deadzone, {bits}", plan=_plan(DeadZone(bits - container))) for bits in BUDGETS]
+    methods += [_method(f"trellis, {bits}", plan=_plan(Trellis(bits - container))) for bits in BUDGETS]
+    if data == "minilm":  # a matrix of 4096² would take minutes
+        methods += [_method(f"factors, {bits}", plan=_plan(Factors(bits - container))) for bits in BUDGETS]
     if plane is not None:
         parts: dict[str, Any] = {"scales": Scales(), "vector": Vector()}
         parts |= {f"lowbit, {bits}": LowBit(bits - container) for bits in BUDGETS[:2]}
+        parts |= {f"trellis, {bits}": TrellisMagnitudes(bits - container) for bits in BUDGETS[:2]}
         methods += [_method(f"template × {label}", plan=_plan(Signed(plane, part))) for label, part in parts.items()]
     if data.startswith("template-angle"):
         methods.append(_method("fitted angles × vector", plan=_plan(Signed(Fitted(), Vector()))))

@@ -17,30 +17,51 @@ from typing import TYPE_CHECKING, Any
 from subbit.version import __version__
 
 if TYPE_CHECKING:
-    from subbit.codecs import Codec, DeadZone, Dense, LowBit, OneOfN, Scales, Signed, Uniform, Vector
+    from subbit.codecs import (
+        Codec,
+        DeadZone,
+        Delta,
+        Dense,
+        Factors,
+        LowBit,
+        OneOfN,
+        Same,
+        Scales,
+        Signed,
+        Trellis,
+        TrellisMagnitudes,
+        Uniform,
+        Vector,
+    )
     from subbit.errors import SubbitError, UsageError
     from subbit.model import File, Report, Tensor, compress, decompress, load, plan, verify
     from subbit.model import open_file as open
+    from subbit.model.statistics import Statistics
     from subbit.planning import Plan
     from subbit.records import Encoded
-    from subbit.signs import Angle, Fitted, Hadamard, Hashed, LowRank, Stored
+    from subbit.signs import Angle, Base, Fitted, Hadamard, Hashed, LowRank, Stored
     from subbit.tensors import decode, encode
 
 _HOMES = {
-    "subbit.codecs": ["Codec", "DeadZone", "Dense", "LowBit", "OneOfN", "Scales", "Signed", "Uniform", "Vector"],
+    "subbit.codecs": [
+        "Codec", "DeadZone", "Delta", "Dense", "Factors", "LowBit", "OneOfN", "Same", "Scales", "Signed", "Trellis",
+        "TrellisMagnitudes", "Uniform", "Vector",
+    ],
     "subbit.errors": ["SubbitError", "UsageError"],
     "subbit.model": ["File", "Report", "Tensor", "compress", "decompress", "load", "plan", "verify"],
+    "subbit.model.statistics": ["Statistics"],
     "subbit.planning": ["Plan"],
     "subbit.records": ["Encoded"],
-    "subbit.signs": ["Angle", "Fitted", "Hadamard", "Hashed", "LowRank", "Stored"],
+    "subbit.signs": ["Angle", "Base", "Fitted", "Hadamard", "Hashed", "LowRank", "Stored"],
     "subbit.tensors": ["decode", "encode"],
-}
+}  # fmt: skip
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names} | {"open": "subbit.model"}
 
 __all__ = [
-    "Angle", "Codec", "DeadZone", "Dense", "Encoded", "File", "Fitted", "Hadamard", "Hashed", "LowBit", "LowRank",
-    "OneOfN", "Plan", "Report", "Scales", "Signed", "Stored", "SubbitError", "Tensor", "Uniform", "UsageError",
-    "Vector", "__version__", "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
+    "Angle", "Base", "Codec", "DeadZone", "Delta", "Dense", "Encoded", "Factors", "File", "Fitted", "Hadamard",
+    "Hashed", "LowBit", "LowRank", "OneOfN", "Plan", "Report", "Same", "Scales", "Signed", "Statistics", "Stored",
+    "SubbitError", "Tensor", "Trellis", "TrellisMagnitudes", "Uniform", "UsageError", "Vector", "__version__",
+    "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
 ]  # fmt: skip
 
 

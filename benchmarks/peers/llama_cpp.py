@@ -15,10 +15,15 @@ import numpy as np
 
 from benchmarks.peers.base import Stored, UnavailableError
 
-__all__ = ["TYPES", "encode", "version"]
+__all__ = ["FALLBACKS", "TYPES", "encode", "encode_as_file", "encode_flat", "version"]
 
 TYPES = {"Q1_0": 41, "IQ1_S": 19, "IQ1_M": 29, "IQ2_XXS": 16, "Q2_K": 10}
 """Names and values of ggml's `enum ggml_type`."""
+
+FALLBACKS = {"IQ1_S": "IQ4_NL", "IQ1_M": "IQ4_NL", "IQ2_XXS": "IQ4_NL", "Q2_K": "Q4_0"}
+"""What `llama-quantize` takes for rows that are no whole number of blocks; it refuses all else."""
+
+_NUMBERS = {**TYPES, "IQ4_NL": 20, "Q4_0": 2, "F16": 1}
 
 
 class Traits(ctypes.Structure):
@@ -57,11 +62,11 @@ def library() -> ctypes.CDLL:
 def traits(kind: str) -> Traits:
     """The library's description of a type, set up; raises UnavailableError where it has no such type."""
     ggml = library()
-    name = ggml.ggml_type_name(TYPES[kind]) or b""
+    name = ggml.ggml_type_name(_NUMBERS[kind]) or b""
     if name.decode().lower() != kind.lower():
         raise UnavailableError(f"{version()} has no {kind}")
-    ggml.ggml_quantize_init(TYPES[kind])
-    found: Traits = ggml.ggml_get_type_traits(TYPES[kind]).contents
+    ggml.ggml_quantize_init(_NUMBERS[kind])
+    found: Traits = ggml.ggml_get_type_traits(_NUMBERS[kind]).contents
     return found
 
 
@@ -70,15 +75,15 @@ def version() -> str:
     return f"libggml {library().ggml_version().decode()}"
 
 
-def encode(weight: np.ndarray, kind: str) -> Stored:
-    """Quantize with an importance of one for every column; widths off the block size are refused."""
-    ggml, form, number = library(), traits(kind), TYPES[kind]
+def encode(weight: np.ndarray, kind: str, importance: np.ndarray | None = None) -> Stored:
+    """Quantize with an importance of every column (one where none is given); widths off the block size are refused."""
+    ggml, form, number = library(), traits(kind), _NUMBERS[kind]
     rows, cols = weight.shape
     if cols % form.block_size:
         raise UnavailableError(f"refuses: {cols} columns are no multiple of {form.block_size}")
     blocks = np.zeros(rows * ggml.ggml_row_size(number, cols), np.uint8)
-    ones = np.ones(cols, np.float32)
-    ggml.ggml_quantize_chunk(number, weight.ctypes.data, blocks.ctypes.data, 0, rows, cols, ones.ctypes.data)
+    given = np.ones(cols, np.float32) if importance is None else np.ascontiguousarray(importance, np.float32)
+    ggml.ggml_quantize_chunk(number, weight.ctypes.data, blocks.ctypes.data, 0, rows, cols, given.ctypes.data)
 
     def decode() -> np.ndarray:
         rebuilt = np.empty((rows, cols), np.float32)
@@ -86,3 +91,28 @@ def encode(weight: np.ndarray, kind: str) -> Stored:
         return rebuilt
 
     return Stored(blocks.nbytes, decode)
+
+
+def encode_as_file(weight: np.ndarray, kind: str, importance: np.ndarray | None = None) -> Stored:
+    """As `llama-quantize --pure` would: rows that are no whole number of blocks get another type, of more bits.
+
+    That type comes from FALLBACKS, and is F16 where it does not fit either (`tensor_type_fallback` of llama.cpp).
+    """
+    cols = weight.shape[1]
+    if cols % traits(kind).block_size and kind in FALLBACKS:
+        kind = FALLBACKS[kind] if cols % traits(FALLBACKS[kind]).block_size == 0 else "F16"
+    return encode(weight, kind, importance)
+
+
+def encode_flat(weight: np.ndarray, kind: str, importance: np.ndarray | None = None) -> Stored:
+    """With blocks that run on across the ends of rows, zeros after the last: no program reads such a file.
+
+    It shows what the type could do at its own bits for widths that llama.cpp does not quantize.
+    """
+    size = weight.size
+    length = -(-size // traits(kind).block_size) * traits(kind).block_size
+    row, weights = np.zeros((1, length), np.float32), np.zeros(length, np.float32)
+    row[0, :size] = weight.ravel()
+    weights[:size] = 1 if importance is None else np.tile(importance, weight.shape[0])
+    stored = encode(row, kind, weights)
+    return Stored(stored.size, lambda: stored.decode()[0, :size].reshape(weight.shape))

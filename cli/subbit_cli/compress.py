@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
-from click.core import ParameterSource
 
+from subbit_cli.calibrating import calibration, compressed, planned, refuse_contradictions
 from subbit_cli.options import echo_json, force, json_output, quiet, size
 from subbit_cli.progress import progress_bar
 from subbit_cli.tables import aligned, number, shown, totals
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from subbit.model import Report
     from subbit.planning import Plan
 
-__all__ = ["SIGNS", "command"]
+__all__ = ["PROFILES", "SIGNS", "command"]
 
-SIGNS = ("auto", "joint", "declared", "fitted", "stored")
-_DECIDED_BY_PLAN = ("bits", "signs", "keep", "cover", "embeddings", "dry_run")
+PROFILES = ("size", "speed")
+SIGNS = ("auto", "joint", "declared", "fitted", "stored", "base")
 _WORST = 5
 
 
@@ -30,9 +30,24 @@ _WORST = 5
     help="The budget: bits per covered weight, with all that decoding needs included.",
 )  # fmt: skip
 @click.option(
+    "--file-bits", type=float, metavar="FLOAT",
+    help="Instead of --bits, the budget for the whole file: every byte over every weight, embeddings included.",
+)  # fmt: skip
+@click.option(
+    "--for", "profile", type=click.Choice(PROFILES), default="size", show_default=True,
+    help="What the file is for. size: the smallest error for its bits, by codes of varying rate that are decoded once, "
+    "at load. speed: codes of one rate, which can be multiplied as they are stored.",
+)  # fmt: skip
+@click.option(
     "--signs", type=click.Choice(SIGNS), default="auto", show_default=True,
     help="How signs are coded: together with the magnitudes (joint), from the template that the checkpoint declares, "
-    "from one fitted to the weights, or as stored bits; auto takes what costs least.",
+    "from one fitted to the weights, as stored bits, or from the parent checkpoint (base); auto takes what costs "
+    "least.",
+)  # fmt: skip
+@click.option(
+    "--base", type=click.Path(), metavar="CHECKPOINT",
+    help="The parent checkpoint, the initialization or the model that this one was fine-tuned from, or a .sbit file of "
+    "it: code what differs. It is not stored; reading the output needs it again.",
 )  # fmt: skip
 @click.option("--keep", multiple=True, metavar="PATTERN", help="Keep these tensors lossless, as '*norm*'. Repeatable.")
 @click.option(
@@ -40,14 +55,16 @@ _WORST = 5
     help="Put these tensors under the budget although they look like embeddings or heads. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--embeddings", type=int, default=8, show_default=True, metavar="BITS",
-    help="Bits of embeddings and output heads: 2 to 8 in groups, 16 for lossless.",
+    "--embeddings", type=int, metavar="BITS",
+    help="Bits of embeddings and output heads: 2 to 8 in groups, 16 for lossless.  [default: 8; with --file-bits "
+    "whatever the budget gives them]",
 )  # fmt: skip
 @click.option(
     "--plan", "plan_file", type=click.File(encoding="utf-8", errors="replace"),
     help="A plan made by --dry-run --json, edited or not; it "
-    "decides instead of --bits, --signs, --keep, --cover and --embeddings.",
+    "decides instead of --bits, --file-bits, --for, --signs, --keep, --cover and --embeddings.",
 )  # fmt: skip
+@calibration
 @click.option("--dry-run", is_flag=True, help="Print the plan with predicted bits and errors; write nothing.")
 @click.option(
     "--shard-size", type=size, metavar="SIZE", help="Split the output into files of at most this size, as 4GB."
@@ -75,35 +92,31 @@ def command(
 
     CHECKPOINT is a safetensors, GGUF or torch file, the index of a sharded one, or a folder with one of them. The
     output takes at most --bits bits per covered weight; covered is every float tensor of two or more dimensions, less
-    embeddings and output heads.
+    embeddings and output heads. With --text it must be a language model with configuration and tokenizer.
 
     \b
       subbit compress model.safetensors --bits 0.8
+      subbit compress model.safetensors --bits 0.8 --for speed
       subbit compress model.safetensors --dry-run --json > plan.json
       subbit compress model.safetensors --plan plan.json
+      subbit compress tuned.safetensors --base model.safetensors --bits 0.3
+      subbit compress model_dir --text corpus.txt --bits 0.8 --heal 20
     """
-    if plan_file is not None:
-        _refuse_contradictions(ctx)
+    refuse_contradictions(ctx)
     import subbit
 
     with progress_bar(quiet) as progress:
         choices |= {"allow_nonfinite": allow_nonfinite, "progress": progress}
         if dry_run:
-            plan = subbit.plan(checkpoint, **choices)
+            plan = planned(checkpoint, choices)
         else:
             given = None if plan_file is None else subbit.Plan.from_json(plan_file.read())
-            report = subbit.compress(checkpoint, output, plan=given, shard_bytes=shard_size, force=force, **choices)
+            choices |= {"plan": given, "shard_bytes": shard_size, "force": force}
+            report = compressed(checkpoint, output, choices)
     if dry_run:
         _print_plan(plan, as_json)
     else:
         _print_report(report, as_json)
-
-
-def _refuse_contradictions(ctx: click.Context) -> None:
-    for parameter in ctx.command.params:
-        name = parameter.name or ""
-        if name in _DECIDED_BY_PLAN and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            raise click.UsageError(f"{parameter.opts[0]} contradicts --plan, which has decided already", ctx)
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:
@@ -125,4 +138,6 @@ def _print_report(report: Report, as_json: bool) -> None:
         rows = [(number(t.bits_per_weight), number(t.error, 5), t.codec, t.name) for t in coded[:_WORST]]
         click.echo(aligned(("bits/weight", "error", "codec", "tensor"), rows, right=2) + "\n")
     click.echo(totals(report.to_dict()) + "\n")
+    if getattr(report, "healing", None) is not None:
+        click.echo(f"{report.healing}\n")  # type: ignore[attr-defined]
     click.echo(f"wrote {shown(str(report.path))}")

@@ -8,13 +8,25 @@ from typing import Any
 
 import click
 
-__all__ = ["dtype", "echo_json", "force", "help_without_command", "json_output", "quiet", "size"]
+__all__ = [
+    "base", "dtype", "echo_json", "force", "help_without_command", "json_output", "quiet", "size", "tokens", "window",
+]  # fmt: skip
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _DTYPES = {"f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16"}
 
 json_output = click.option("--json", "as_json", is_flag=True, help="Print one versioned JSON object instead of text.")
 force = click.option("--force", is_flag=True, help="Replace an output that exists.")
+base = click.option(
+    "--base", type=click.Path(), metavar="CHECKPOINT",
+    help="The parent checkpoint, for a file that was compressed against one: the same as then, by content.",
+)  # fmt: skip
+tokens = click.option(
+    "--tokens", type=click.IntRange(min=2), default=24576, show_default=True, help="How much of the text."
+)
+window = click.option(
+    "--window", type=click.IntRange(min=2), default=512, show_default=True, help="Tokens that the model sees at a time."
+)
 quiet = click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 
 

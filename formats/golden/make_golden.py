@@ -26,23 +26,30 @@ import zstandard
 import subbit
 from subbit import (
     Angle,
+    Base,
     Codec,
     DeadZone,
+    Delta,
     Dense,
+    Factors,
     Fitted,
     Hadamard,
     Hashed,
     LowBit,
     LowRank,
     OneOfN,
+    Same,
     Scales,
     Signed,
     Stored,
+    Trellis,
+    TrellisMagnitudes,
     Uniform,
     Vector,
 )
 from subbit.bits.packing import unpack_signs
 from subbit.kernels import kernel
+from subbit.model.tensor import PARENT_KEY
 from subbit.records import matrix_shape
 from subbit.signs import SignPlane, signs
 from subbit_formats.dtypes import ITEM_SIZES, numpy_dtype
@@ -54,7 +61,11 @@ DIGESTS = "digests.json"
 ZSTD = "zstd"
 """Metadata key of the files that hold zstd frames: another version of the library may write other frames."""
 
-Tensors = dict[str, tuple[np.ndarray, Codec]]
+PARENT = "parent.sbit"
+"""The golden that is the parent of `base.sbit`; for all others it changes nothing."""
+
+Tensors = dict[str, tuple[np.ndarray, Codec] | tuple[np.ndarray, Codec, np.ndarray]]
+"""Weights, codec and, for some, importance."""
 
 
 def hashed(shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -125,6 +136,12 @@ def sign_planes() -> Tensors:
     return found
 
 
+def many_flips() -> Tensors:
+    """So many flips that their gaps take several lanes."""
+    sizes = {"2": 190, "16": 530}
+    return {name: (templated((n, n), Hashed(n), 26, 4), Signed(Hashed(n), Scales())) for name, n in sizes.items()}
+
+
 def magnitudes() -> Tensors:
     """Every kind with both of its number formats; codes of 1 to 9 bits; vectors that end early."""
     columns = np.abs(weights((1, 9), 30))
@@ -140,11 +157,12 @@ def magnitudes() -> Tensors:
         "vector-one": (weights((3, 5), 37), Vector(dim=5, entries=1)),
         "lowbit": (weights((30, 40), 38), LowBit(0.6)),
         "lowbit-contexts": (uneven((96, 96), 39), LowBit(1.0)),
-        "lowbit-groups": (weights((64, 50), 40), LowBit(1.0, group=16)),
         "lowbit-beyond": (outliers((48, 64), 41), LowBit(1.5)),
         "one": (weights((1, 1), 42), LowBit(8.0)),
     }
-    return {name: (weight, Signed(Stored(), part)) for name, (weight, part) in parts.items()}
+    found: Tensors = {name: (weight, Signed(Stored(), part)) for name, (weight, part) in parts.items()}
+    found["lowbit-steps"] = weights((64, 50), 40), Signed(Stored(), LowBit(1.0)), importance((64, 50), 44)
+    return found
 
 
 def one_of_n() -> Tensors:
@@ -169,8 +187,14 @@ def outliers(shape: tuple[int, int], seed: int) -> np.ndarray:
     return np.asarray(factors * weights(shape, seed), np.float32)
 
 
+def importance(shape: tuple[int, int], seed: int) -> np.ndarray:
+    """Powers of 16 for rows times powers of 4 for columns."""
+    rows, columns = hashed((shape[0], 1), seed) % np.uint64(3), hashed((1, shape[1]), seed + 1) % np.uint64(4)
+    return np.ldexp(1.0, (4 * rows.astype(np.int64) + 2 * columns.astype(np.int64)))
+
+
 def deadzone() -> Tensors:
-    """Odd shapes and element types, groups, outliers."""
+    """Odd shapes and element types, steps of rows and columns, outliers."""
     return {
         "0": (np.zeros((4, 5), np.float32), DeadZone()),
         "1x1": (weights((1, 1), 50), DeadZone()),
@@ -178,15 +202,14 @@ def deadzone() -> Tensors:
         "3-d": (weights((6, 5, 7), 52, "bfloat16"), DeadZone(2.0)),
         "4-d": (weights((8, 6, 3, 3), 53, "float16"), DeadZone(1.0)),
         "double": (weights((30, 31), 54, "float64"), DeadZone(3.0)),
-        "groups": (weights((64, 50), 55), DeadZone(1.0, group=16)),
         "huge": (np.ldexp(weights((9, 40), 58), 120), DeadZone(2.0)),
-        "rows": (weights((64, 50), 56), DeadZone(1.0, group=1000)),
+        "steps": (weights((64, 50), 56), DeadZone(1.0), importance((64, 50), 59)),
         "beyond": (outliers((48, 64), 57), DeadZone(1.5)),
     }
 
 
 def deadzone_contexts() -> Tensors:
-    """Density contexts, several rANS lanes."""
+    """Density contexts."""
     return {"w": (uneven((96, 96), 60), DeadZone(1.2))}
 
 
@@ -196,23 +219,94 @@ def deadzone_blocks() -> Tensors:
     return {"w": (weight, DeadZone(0.025))}
 
 
+def parents() -> Tensors:
+    """The parent's tensors: every type that `base` and `delta` may start from, and one that only `same` can take."""
+    found = {name: weights((9, 70), 120 + k, name) for k, name in enumerate(("bfloat16", "float16", "float64"))}
+    found |= {"signs": weights((9, 66), 123), "signs-flips": weights((20, 66), 124), "delta": weights((6, 5, 7), 125)}
+    found |= {"same": weights((5, 30), 126, "bfloat16"), "same-int": hashed((5,), 127)}
+    return {name: (weight, Dense()) for name, weight in found.items()}
+
+
+def base() -> Tensors:
+    """Signs of the parent as they are and with flips, differences from it, and tensors that are the parent's."""
+    made: Tensors = {}
+    for name, (parent, *_) in parents().items():
+        step = np.ldexp(weights(parent.shape, 130), -4) if parent.ndim > 1 else parent
+        if name.startswith("signs"):
+            turned = hashed(parent.shape, 131) % np.uint64(20) == 0 if name == "signs-flips" else np.bool_(False)
+            signed = np.copysign(weights(parent.shape, 132), np.where(turned, -parent, parent))
+            made[name] = signed, Signed(Base().given(parent), Scales())
+        elif name.startswith("same"):
+            made[name] = parent, Same().given(parent)
+        else:
+            tuned = parent.astype(np.float32) + step
+            made[name] = tuned.astype("f2" if name == "bfloat16" else "f4"), Delta(rate=1.0).given(parent)
+    return made
+
+
+def trellis() -> Tensors:
+    """Both kinds of rates, both shapes of values, rows wider than a tile, rates below and above a bit, rotation."""
+    heavy = weights((24, 31), 120) ** 3
+    found: Tensors = {
+        "1x1": (weights((1, 1), 121), Trellis(8.0, state_bits=8)),
+        "3-d": (weights((5, 4, 7), 122, "bfloat16"), Trellis(1.0, False)),
+        "heavy": (heavy, Trellis(0.5, False, 8)),
+        "heavy-variable": (heavy, Trellis(2.0, state_bits=9)),
+        "low": (weights((40, 30), 123), Trellis(0.125, False)),
+        "rotated": (outliers((20, 37), 124), Trellis(1.0, rotation=2**64 - 1)),
+        "rotated-row": (weights((1, 9), 125, "float16"), Trellis(3.0, rotation=7)),
+        "uneven": (uneven((96, 80), 126), Trellis(0.667)),
+        "wide": (weights((5, 4100), 127), Trellis(0.3, state_bits=8)),
+        "weighed": (weights((64, 50), 129), Trellis(2.0, state_bits=8), importance((64, 50), 130)),
+        "zeros": (np.zeros((4, 5), np.float32), Trellis()),
+    }
+    parts = {"": TrellisMagnitudes(), "-fixed": TrellisMagnitudes(1.0, False, 8), "-low": TrellisMagnitudes(0.1)}
+    return found | {
+        f"magnitudes{name}": (uneven((50, 90), 128), Signed(Stored(), part)) for name, part in parts.items()
+    }
+
+
+def factors() -> Tensors:
+    """Alone and with a residual; one latent, zeros, odd shapes, rows of many sizes."""
+    uneven_rows = np.ldexp(weights((40, 70), 140), -(np.arange(40)[:, None] % 9)).astype(np.float32)
+    uneven_rows[5], uneven_rows[:, 3] = 0, 0
+    return {
+        "0": (np.zeros((4, 5), np.float32), Factors()),
+        "1x1": (weights((1, 1), 141), Factors()),
+        "3-d": (weights((6, 5, 7), 142, "bfloat16"), Factors(2.0)),
+        "double": (weights((30, 31), 143, "float64"), Factors(4.0, residual=0.6)),
+        "huge": (np.ldexp(weights((9, 40), 144), 120), Factors(2.0)),
+        "residual": (weights((64, 50), 145), Factors(2.0, residual=0.5)),
+        "uneven": (uneven_rows, Factors(1.0)),
+    }
+
+
 FILES: dict[str, Callable[[], Tensors]] = {
+    "base": base,
     "deadzone": deadzone,
     "deadzone-blocks": deadzone_blocks,
     "deadzone-contexts": deadzone_contexts,
     "dense-frames": dense_frames,
     "dense-types": dense_types,
+    "factors": factors,
     "magnitudes": magnitudes,
+    "many-flips": many_flips,
     "one-of-n": one_of_n,
+    "parent": parents,
     "signs": sign_planes,
+    "trellis": trellis,
     "uniform": uniform,
 }
 
 
+_FRAMES = {ZSTD: ".".join(map(str, zstandard.ZSTD_VERSION))}
+METADATA = {"base": {PARENT_KEY: PARENT}, "dense-frames": _FRAMES, "parent": _FRAMES}
+
+
 def add_all(writer: Any, tensors: Tensors) -> None:
     """Encode the tensors and append them in the order of their names."""
-    for name, (weight, codec) in sorted(tensors.items()):
-        encoded = subbit.encode(weight, codec)
+    for name, (weight, codec, *given) in sorted(tensors.items(), key=lambda item: item[0]):
+        encoded = subbit.encode(weight, codec, *given)
         writer.add(
             name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
             sections=encoded.sections, covered=encoded.codec != Dense.id,
@@ -221,9 +315,8 @@ def add_all(writer: Any, tensors: Tensors) -> None:
 
 def write_all(folder: Path) -> None:
     """Write every golden into `folder`."""
-    version = ".".join(map(str, zstandard.ZSTD_VERSION))
     for name, tensors in FILES.items():
-        with Writer(folder / f"{name}.sbit", {ZSTD: version} if name == "dense-frames" else {}) as writer:
+        with Writer(folder / f"{name}.sbit", METADATA.get(name, {})) as writer:
             add_all(writer, tensors())
     one: Tensors = {"w": (weights((2, 3), 80), Dense())}
     tiny: dict[str, Codec] = {"dense": Dense(), "deadzone": DeadZone(4.0), "uniform": Uniform()}
@@ -234,7 +327,7 @@ def write_all(folder: Path) -> None:
         add_all(writer, one | {"ä": (weights((5,), 81), Dense())})
         writer.alias("tied", "w")
         writer.extra("plain.txt", b"short")
-    with Writer(folder / "extras.sbit", {ZSTD: version}) as writer:
+    with Writer(folder / "extras.sbit", METADATA["dense-frames"]) as writer:
         add_all(writer, one)
         writer.extra("config.json", json.dumps({"layers": [0] * 200}).encode())
         writer.extra("plain.txt", b"text " * 20, compress=False)
@@ -250,7 +343,7 @@ def digests(folder: Path) -> dict[str, Any]:
     for path in sorted(folder.iterdir()):
         tensors = {
             name: {"dtype": value.dtype.name, "shape": list(value.shape), "sha256": sha256(value.tobytes())}
-            for name, value in sorted(subbit.load(path).items())
+            for name, value in sorted(subbit.load(path, base=folder / PARENT).items())
         }
         found[f"{RELEASE}/{path.name}"] = {"sha256": sha256(path.read_bytes()), "tensors": tensors}
     return found

@@ -21,9 +21,9 @@ def bit_costs(frequencies: np.ndarray) -> np.ndarray:
 
 
 @cache
-def prices() -> np.ndarray:
-    """12 - log2 of 0 … 4096 (0 as 1) in units of 2^-24 bit, int64, bit by bit by squaring the mantissa."""
-    numbers = np.arange((1 << _PRECISION) + 1, dtype=np.uint64)
+def prices(precision: int = _PRECISION) -> np.ndarray:
+    """P - log2 of 0 … 2^P (0 as 1) in units of 2^-24 bit, int64, bit by bit by squaring the mantissa; P is 12 … 16."""
+    numbers = np.arange((1 << precision) + 1, dtype=np.uint64)
     logs = np.array([max(number.bit_length() - 1, 0) for number in range(numbers.size)], np.int64)
     mantissa = numbers << (31 - logs).astype(np.uint64)
     for _ in range(_FRACTION):
@@ -31,6 +31,6 @@ def prices() -> np.ndarray:
         carry = square >> np.uint64(63)
         mantissa = square >> (np.uint64(31) + carry)
         logs = (logs << 1) | carry.astype(np.int64)
-    table: np.ndarray = (_PRECISION << _FRACTION) - logs
+    table: np.ndarray = (precision << _FRACTION) - logs
     table.flags.writeable = False
     return table

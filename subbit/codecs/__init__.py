@@ -12,25 +12,34 @@ from typing import Any
 
 from subbit.codecs.base import Codec, knobs_of
 from subbit.codecs.deadzone import DeadZone
+from subbit.codecs.delta import Delta
 from subbit.codecs.dense import Dense
+from subbit.codecs.factors import Factors
 from subbit.codecs.magnitudes.lowbit import LowBit
 from subbit.codecs.magnitudes.oneofn import OneOfN
 from subbit.codecs.magnitudes.scales import Scales
+from subbit.codecs.magnitudes.trellis import TrellisMagnitudes
 from subbit.codecs.magnitudes.vector import Vector
+from subbit.codecs.relative import relative_part, with_parent
+from subbit.codecs.same import Same
 from subbit.codecs.signed import Signed
+from subbit.codecs.trellis.codec import Trellis
 from subbit.codecs.uniform import Uniform
 from subbit.errors import SubbitError, UsageError
 from subbit.signs import from_dict as plane_from_dict
 
 __all__ = [
-    "CODECS", "MAGNITUDES", "Codec", "DeadZone", "Dense", "LowBit", "OneOfN", "Scales", "Signed", "Uniform",
-    "Vector", "from_dict", "from_knobs", "to_dict",
+    "CODECS", "MAGNITUDES", "Codec", "DeadZone", "Delta", "Dense", "Factors", "LowBit", "OneOfN", "Same", "Scales",
+    "Signed", "Trellis", "TrellisMagnitudes", "Uniform", "Vector", "from_dict", "from_knobs", "relative_part",
+    "to_dict", "with_parent",
 ]  # fmt: skip
 
-CODECS: dict[str, Any] = {codec.id: codec for codec in (DeadZone, Dense, Signed, Uniform)}
+CODECS: dict[str, Any] = {
+    codec.id: codec for codec in (DeadZone, Delta, Dense, Factors, Same, Signed, Trellis, Uniform)
+}
 """Every codec by its id. Retired ids stay listed here with the class that still reads them."""
 
-MAGNITUDES: dict[str, Any] = {part.kind: part for part in (LowBit, OneOfN, Scales, Vector)}
+MAGNITUDES: dict[str, Any] = {part.kind: part for part in (LowBit, OneOfN, Scales, TrellisMagnitudes, Vector)}
 """Every magnitude coder by its kind."""
 
 

@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from subbit.errors import SubbitError
+from subbit.kernels import kernel
 from subbit.records import Encoded, matrix_shape
 from subbit_formats.dtypes import numpy_dtype
 
@@ -62,13 +63,25 @@ def output_for(encoded: Encoded, out: np.ndarray | None) -> np.ndarray:
     return out
 
 
+def _round(block: np.ndarray, out: np.ndarray) -> None:
+    if out.dtype == np.float16:
+        kernel("halves").narrow(block, out.view(np.uint16))
+        return
+    with np.errstate(over="ignore"):
+        out[:] = block
+
+
 def decode_matrix(
     encoded: Encoded,
     out: np.ndarray | None,
     fill: Callable[[int, int, np.ndarray], None],
     block_rows: int | None = None,
+    direct: tuple[type, ...] = (np.float32,),
 ) -> np.ndarray:
-    """Fill the whole tensor through `fill`, block by block; returns `out` or the new array."""
+    """Fill the whole tensor through `fill`, block by block; returns `out` or the new array.
+
+    `direct` are the types of numbers that `fill` can write.
+    """
     target = output_for(encoded, out)
     rows, cols = matrix_shape(tuple(encoded.shape))
     if rows * cols == 0:
@@ -78,13 +91,12 @@ def decode_matrix(
 
     def task(index: int) -> None:
         start, stop = index * step, min((index + 1) * step, rows)
-        if matrix.dtype == np.float32:
+        if matrix.dtype in direct:
             fill(start, stop, matrix[start:stop])
         else:
             scratch = np.empty((stop - start, cols), np.float32)
             fill(start, stop, scratch)
-            with np.errstate(over="ignore"):
-                matrix[start:stop] = scratch
+            _round(scratch, matrix[start:stop])
 
     parallel(task, -(-rows // step))
     return target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -12,6 +12,7 @@ from subbit.codecs.blocks import decode_matrix
 from subbit.codecs.scalar.coding import budget_bits, check_rate, encode_scalar
 from subbit.codecs.scalar.parts import SECTION_NAMES
 from subbit.codecs.scalar.reading import decoder
+from subbit.codecs.scalar.regain import regain_scalar
 from subbit.curvature import Curvature
 from subbit.records import Encoded, Shape, matrix_shape
 from subbit_formats.dtypes import dtype_name
@@ -36,6 +37,7 @@ class DeadZone:
     rate: float = field(default=0.8, metadata=ENCODER)
     id: ClassVar[str] = "deadzone"
     takes_curvature: ClassVar[bool] = True
+    takes_gains: ClassVar[tuple[bool, bool]] = (True, True)
     section_names: ClassVar[frozenset[str]] = SECTION_NAMES
 
     def __post_init__(self) -> None:
@@ -57,4 +59,8 @@ class DeadZone:
         """Rebuild: symbol → level → centre × step."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         fill, block = decoder(encoded.sections, rows, cols, signed=True)
-        return decode_matrix(encoded, out, fill, block)
+        return decode_matrix(encoded, out, fill, block, (np.float32, np.float16))
+
+    def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
+        """Multiply the steps of rows and columns by gains; see `scalar.regain`."""
+        return replace(encoded, sections=regain_scalar(encoded.sections, rows, columns))

@@ -15,7 +15,7 @@ from subbit.errors import SubbitError
 from subbit.records import Encoded, Shape
 from subbit_formats.dtypes import FLOATS, ITEM_SIZES, dtype_name, numpy_dtype
 
-__all__ = ["Dense"]
+__all__ = ["Dense", "copy_exact"]
 
 _RAW, _PLANES = 0, 1
 _LEVEL = 1  # on mantissas higher levels find false matches: they are slower and 2 % larger
@@ -60,13 +60,24 @@ class Dense:
         if target.dtype == dtype:
             _fill(target.reshape(-1).view(np.uint8), section_bytes(encoded.sections, "data"), dtype.itemsize)
             return target
-        if encoded.dtype not in FLOATS or dtype_name(target.dtype) not in FLOATS:
-            raise SubbitError(f"a {encoded.dtype} tensor cannot be decoded into {target.dtype}", kind="out")
         exact = np.empty(encoded.shape, dtype)
         _fill(exact.reshape(-1).view(np.uint8), section_bytes(encoded.sections, "data"), dtype.itemsize)
-        with np.errstate(over="ignore", invalid="ignore"):
-            target[...] = _to_odd(exact) if dtype == np.float64 and target.dtype != np.float32 else exact
+        return copy_exact(exact, target)
+
+
+def copy_exact(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Write values of any type into `target`, which is returned: bit for bit, or floats rounded once to its type.
+
+    Raises :class:`SubbitError` (kind "out") where the types differ and one of them is no float.
+    """
+    if target.dtype == values.dtype:
+        target.reshape(-1).view(np.uint8)[:] = np.ascontiguousarray(values).reshape(-1).view(np.uint8)
         return target
+    if not {dtype_name(values.dtype), dtype_name(target.dtype)} <= FLOATS:
+        raise SubbitError(f"a {values.dtype} tensor cannot be decoded into {target.dtype}", kind="out")
+    with np.errstate(over="ignore", invalid="ignore"):
+        target[...] = _to_odd(values) if values.dtype == np.float64 and target.dtype != np.float32 else values
+    return target
 
 
 def _split(items: np.ndarray, planes: np.ndarray, size: int) -> None:

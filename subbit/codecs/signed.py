@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar
+from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import numpy as np
 
 from subbit.bits.packing import pack_signs
-from subbit.codecs.base import ENCODER, stored_knobs
+from subbit.codecs.base import ENCODER, stored_knobs, takes_gains
 from subbit.codecs.blocks import decode_matrix
 from subbit.codecs.magnitudes.base import Magnitudes
 from subbit.codecs.scalar.density import row_means
@@ -45,6 +45,11 @@ class Signed:
     def section_names(self) -> frozenset[str]:
         """Plane, flips, and what the magnitudes write."""
         return self.magnitudes.section_names | {"signs", "flips"}
+
+    @property
+    def takes_gains(self) -> tuple[bool, bool]:
+        """Whether the magnitudes take gains of rows, and of columns."""
+        return takes_gains(self.magnitudes)
 
     def bits(self, shape: Shape) -> int:
         """The parts' bounds, and what flips cost if the plane is wrong everywhere it can be."""
@@ -85,6 +90,11 @@ class Signed:
             apply(target, words)
 
         return decode_matrix(encoded, out, fill, block)
+
+    def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
+        """Multiply the magnitudes' scales by gains, which are positive: no sign changes."""
+        magnitudes: Any = self.magnitudes
+        return replace(encoded, sections=magnitudes.regain(encoded.sections, rows, columns))
 
 
 def _optional(sections: dict[str, Buffer], name: str) -> memoryview:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -33,6 +33,7 @@ class Uniform:
     """
 
     id: ClassVar[str] = "uniform"
+    takes_gains: ClassVar[tuple[bool, bool]] = (True, False)
     section_names: ClassVar[frozenset[str]] = frozenset({"codes", "scales"})
     width: int = 8
     group: int = 64
@@ -88,6 +89,13 @@ class Uniform:
             kernel("uniform").expand(codes[start:stop], self.width, scales[start:stop], self.group, block)
 
         return decode_matrix(encoded, out, fill)
+
+    def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
+        """Multiply the scales of every row by its gain; columns have no scale of their own, and their gains are 1."""
+        count = rows.size * self._groups(columns.size)
+        scales = unpack_halves(section_bytes(encoded.sections, "scales", halves_size(count)), count)
+        scales = (scales.reshape(rows.size, -1) * rows[:, None]).astype(np.float32).ravel()
+        return replace(encoded, sections={**encoded.sections, "scales": pack_halves(scales).tobytes()})
 
     @property
     def _limit(self) -> int:

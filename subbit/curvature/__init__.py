@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subbit.curvature.feedback import Feedback, feedback
+from subbit.curvature.ordering import Feedback, feedback
 from subbit.curvature.record import Curvature
 
 __all__ = ["Curvature", "Feedback", "feedback"]

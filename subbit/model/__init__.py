@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from subbit.model.compressing import compress, plan
 from subbit.model.decompressing import decompress
-from subbit.model.file import File, Tensor, load, open_file
+from subbit.model.file import File, load, open_file
+from subbit.model.parent import Checkpoint, Parent
 from subbit.model.report import Report, TensorReport
+from subbit.model.tensor import Tensor
 from subbit.model.verifying import Verification, verify
 
 __all__ = [
-    "File", "Report", "Tensor", "TensorReport", "Verification", "compress", "decompress", "load", "open_file", "plan",
-    "verify",
+    "Checkpoint", "File", "Parent", "Report", "Tensor", "TensorReport", "Verification", "compress", "decompress",
+    "load", "open_file", "plan", "verify",
 ]  # fmt: skip

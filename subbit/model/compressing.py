@@ -5,31 +5,32 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from subbit import planning
-from subbit.codecs import Dense, Signed
 from subbit.errors import SubbitError, UsageError
-from subbit.model.report import Report, TensorReport
-from subbit.planning import Coverage, Plan, Rule
-from subbit.records import Encoded
-from subbit.signs import Stored, declared
-from subbit.tensors import decode, encode, is_finite, relative_error
-from subbit_formats.dtypes import FLOATS, dtype_name
-from subbit_formats.sbit import ShardedWriter, Writer, open_reader
+from subbit.model.fixed import fixed_bits
+from subbit.model.job import Importance, Job, Progress
+from subbit.model.parent import Checkpoint, Parent
+from subbit.model.report import Report
+from subbit.model.statistics import Statistics
+from subbit.model.tensor import PARENT_KEY
+from subbit.planning import Coverage, Plan
+from subbit.signs import declared
+from subbit_formats.dtypes import dtype_name
+from subbit_formats.sbit import ShardedWriter, Writer
 from subbit_formats.sources import Source, SourceTensor, open_source
 
-__all__ = ["Progress", "compress", "plan"]
+__all__ = ["Importance", "Job", "Progress", "compress", "plan"]
 
-Progress = Callable[[str, int, int, str], None]
-"""Called with (what is being done, weights done, weights in all, the tensor's name)."""
-
-Checkpoint = str | PathLike[str] | Mapping[str, np.ndarray]
+_OWN_METADATA = (declared.METADATA_KEY, PARENT_KEY)
+"""What was true of the checkpoint's source, and is not of the file that is written."""
 
 
 def compress(
@@ -37,65 +38,70 @@ def compress(
     output: str | PathLike[str] | None = None,
     *,
     bits: float = 0.8,
+    file_bits: float | None = None,
     plan: Plan | None = None,
     keep: Sequence[str] = (),
     cover: Sequence[str] = (),
-    embeddings: int = 8,
+    embeddings: int | None = None,
     signs: str = "auto",
-    importance: Mapping[str, np.ndarray] | None = None,
+    profile: str = "size",
+    importance: Importance | Callable[[], Importance] | None = None,
+    base: Checkpoint | None = None,
     allow_nonfinite: bool = False,
     shard_bytes: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
+    driver: Callable[[Job], None] | None = None,
 ) -> Report:
     """Write a checkpoint as a `.sbit` file of at most `bits` bits per covered weight, and report what it cost.
 
     `checkpoint` is a file (safetensors, GGUF, torch), a folder, a sharded index or {name: array}; `output` defaults to
-    the checkpoint's name with `.sbit`. With `plan` the budget and its options are the plan's. The report's errors are
-    measured on the decoded weights. Memory stays near the largest tensor. Raises :class:`SubbitError` naming the file
-    and the tensor; nothing half-written stays behind.
+    the checkpoint's name with `.sbit`. `file_bits`, in place of `bits`, is a budget for every byte of the file over
+    every weight: embeddings and heads are then coded like all other matrices, unless `embeddings` says how they are
+    kept (8 bits in groups with `bits`). `profile` "size" takes whatever errs least for its bits, rates that vary and
+    entropy codes, decoded once at load; "speed" codes of one rate, which can be multiplied as they are stored. With
+    `plan` the budget and its options are the plan's. `importance` says what errors cost: by tensor, as
+    :class:`Statistics` of this checkpoint, or a function that measures them once all else is in order.
+
+    `base` is the parent checkpoint, the initialization or the model that this one was fine-tuned from: it may be any of
+    those or a `.sbit` file, is not stored, and reading the output needs it again. The report's errors are measured on
+    the decoded weights. `driver` may add tensors to the :class:`Job` before the others, in its own order. Memory stays
+    near the largest tensor. Raises :class:`SubbitError` naming the file and the tensor; nothing half-written stays
+    behind.
     """
-    with _opened(checkpoint) as source:
+    with _opened(checkpoint) as source, _opened_parent(base) as parent:
         target = _output(source, output)
-        coverage = Coverage(tuple(keep), tuple(cover), embeddings)
-        metadata = {key: value for key, value in source.metadata.items() if key != declared.METADATA_KEY}
-        rows: list[TensorReport] = []
-        total, done = sum(_weights(t) for t in source.values()), 0
+        metadata = _metadata(source, parent)
+        if file_bits is not None and shard_bytes is not None:
+            text = "a budget for the whole file knows nothing of shards"
+            raise UsageError(text, kind="budget", hint="--bits (bits=) with --shard-size, or one file")
         with _writer(target, metadata, shard_bytes, force) as writer:  # first: it refuses an output that cannot be
+            budget = None
             if plan is None:
-                plan = _plan(source, bits, coverage, signs, importance, allow_nonfinite, progress)
-            rules = {name: plan.rule_for(name) for name in source}
-            for name, tensor in source.items():
-                if progress is not None:
-                    progress("compress", done, total, name)
-                encoded, error = _encode(tensor, rules[name], importance, allow_nonfinite)
-                covered = rules[name].covered and encoded.codec != Dense.id
-                writer.add(
-                    name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
-                    sections=encoded.sections, covered=covered,
-                )  # fmt: skip
-                codec = rules[name].codec
-                free = isinstance(codec, Signed) and not isinstance(codec.signs, Stored)
-                rows.append(TensorReport(name, encoded.shape, encoded.codec, covered, 0, error, free))
-                done += encoded.weights
-            for name, other in source.aliases.items():
-                writer.alias(name, other)
-            for name, extra in source.extras.items():
-                writer.extra(name, extra())
-        if progress is not None:
-            progress("compress", total, total, "")
-    return _report(writer.path, rows)
+                budget = _budget(source, bits, file_bits, keep, cover, embeddings, signs, profile)
+            costs = _costs(importance, source)
+            if budget is not None:
+                plan = _plan(source, budget, costs, parent, metadata, allow_nonfinite, progress)
+            assert plan is not None
+            job = Job(source, plan, writer, costs, parent, allow_nonfinite, progress)
+            if driver is not None:
+                driver(job)
+            job.finish()
+    return job.report()
 
 
 def plan(
     checkpoint: Checkpoint,
     *,
     bits: float = 0.8,
+    file_bits: float | None = None,
     keep: Sequence[str] = (),
     cover: Sequence[str] = (),
-    embeddings: int = 8,
+    embeddings: int | None = None,
     signs: str = "auto",
-    importance: Mapping[str, np.ndarray] | None = None,
+    profile: str = "size",
+    importance: Importance | None = None,
+    base: Checkpoint | None = None,
     allow_nonfinite: bool = False,
     progress: Progress | None = None,
 ) -> Plan:
@@ -103,17 +109,29 @@ def plan(
 
     The plan can be printed, edited (`plan.using("layers.0.*", subbit.DeadZone(2.0))`, or its JSON) and passed back.
     """
-    with _opened(checkpoint) as source:
-        coverage = Coverage(tuple(keep), tuple(cover), embeddings)
-        return _plan(source, bits, coverage, signs, importance, allow_nonfinite, progress)
+    with _opened(checkpoint) as source, _opened_parent(base) as parent:
+        budget = _budget(source, bits, file_bits, keep, cover, embeddings, signs, profile)
+        costs = _costs(importance, source)
+        metadata = _metadata(source, parent)
+        return _plan(source, budget, costs, parent, metadata, allow_nonfinite, progress)
+
+
+class _Budget(NamedTuple):
+    """Bits a weight, of the covered tensors or of the whole file, which tensors are covered, and how they are coded."""
+
+    bits: float
+    whole: bool
+    coverage: Coverage
+    signs: str
+    profile: str
 
 
 def _plan(
     source: Source,
-    bits: float,
-    coverage: Coverage,
-    signs: str,
-    importance: Mapping[str, np.ndarray] | None,
+    budget: _Budget,
+    importance: Importance | None,
+    parent: Parent | None,
+    metadata: Mapping[str, str],
     allow_nonfinite: bool,
     progress: Progress | None,
 ) -> Plan:
@@ -126,38 +144,50 @@ def _plan(
             if progress is not None:
                 progress("plan", sum(weights[:index]), sum(weights), name)
 
-        return planning.make_plan(source, bits, coverage, signs, planes, importance, allow_nonfinite, report)
+        find = None if parent is None else parent.find
+        fixed = partial(fixed_bits, source, metadata, parent) if budget.whole else None
+        return planning.make_plan(
+            source, budget.bits, budget.coverage, budget.signs, planes, importance, allow_nonfinite, report, find,
+            fixed, budget.profile,
+        )  # fmt: skip
     except SubbitError as error:
         raise error.at(path=source.path) from None
 
 
-def _encode(
-    tensor: SourceTensor, rule: Rule, importance: Mapping[str, np.ndarray] | None, allow_nonfinite: bool
-) -> tuple[Encoded, float]:
-    try:
-        weight = tensor.read()
-        codec = rule.codec
-        codable = dtype_name(weight.dtype) in FLOATS and weight.ndim >= 2 and weight.size > 0
-        if not codable or (allow_nonfinite and not is_finite(weight)):
-            codec = Dense()  # a pattern such as "*" also fits tensors that only `dense` can hold
-        encoded = encode(weight, codec, None if importance is None else importance.get(tensor.name))
-        error = 0.0 if isinstance(codec, Dense) else relative_error(weight, decode(encoded))
-    except SubbitError as refused:
-        raise refused.at(path=tensor.path, tensor=tensor.name) from None
-    except MemoryError:
-        raise SubbitError("does not fit into memory", kind="memory", path=tensor.path, tensor=tensor.name) from None
-    return encoded, error
+def _budget(
+    source: Source,
+    bits: float,
+    file_bits: float | None,
+    keep: Sequence[str],
+    cover: Sequence[str],
+    embeddings: int | None,
+    signs: str,
+    profile: str,
+) -> _Budget:
+    """What was asked for, refused where it makes no sense: before the work that comes between it and a plan."""
+    whole = file_bits is not None
+    rate = bits if file_bits is None else file_bits
+    planning.check_bits(rate)
+    planning.check_patterns(source, (*keep, *cover))
+    planning.check_choices(signs, profile)
+    if embeddings is None:
+        coverage = Coverage(tuple(keep), (*cover, "*") if whole else tuple(cover))
+    else:
+        coverage = Coverage(tuple(keep), tuple(cover), embeddings)
+    return _Budget(rate, whole, coverage, signs, profile)
 
 
-def _report(path: Path, rows: list[TensorReport]) -> Report:
-    """The figures of the file as it stands on disk."""
-    index = path if path.exists() else path.with_name(path.name + ".index.json")
-    with open_reader(index) as file:
-        sized = tuple(
-            TensorReport(r.name, r.shape, r.codec, r.covered, file.tensors[r.name].stored_bytes, r.error, r.free_signs)
-            for r in rows
-        )
-        return Report(index, file.size, file.weights, file.covered_bytes, file.covered_weights, sized)
+def _metadata(source: Source, parent: Parent | None) -> dict[str, str]:
+    found = {key: value for key, value in source.metadata.items() if key not in _OWN_METADATA}
+    return found if parent is None or parent.name is None else found | {PARENT_KEY: parent.name}
+
+
+def _costs(importance: Importance | Callable[[], Importance] | None, source: Source) -> Importance | None:
+    """What errors cost, measured now if it has to be; statistics of another model are refused."""
+    found = importance() if callable(importance) else importance
+    if isinstance(found, Statistics):
+        found.check(source)
+    return found
 
 
 def _writer(path: Path, metadata: Mapping[str, str], shard_bytes: int | None, force: bool) -> Any:
@@ -182,6 +212,10 @@ def _output(source: Source, output: str | PathLike[str] | None) -> Path:
     for suffix in (".index.json", ".safetensors", ".gguf", ".pth", ".pt", ".bin"):
         name = name.removesuffix(suffix)
     return path.with_name((name or "model") + ".sbit")
+
+
+def _opened_parent(base: Checkpoint | None) -> AbstractContextManager[Parent | None]:
+    return nullcontext() if base is None else Parent(base)
 
 
 @contextmanager

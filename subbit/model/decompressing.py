@@ -7,7 +7,9 @@ from os import PathLike
 from pathlib import Path
 
 from subbit.model.compressing import Progress
-from subbit.model.file import check_float, open_file
+from subbit.model.file import open_file
+from subbit.model.parent import Checkpoint
+from subbit.model.tensor import PARENT_KEY, check_float
 from subbit_formats.dtypes import FLOATS, ITEM_SIZES
 from subbit_formats.safetensors_writer import SafetensorsWriter
 
@@ -19,17 +21,19 @@ def decompress(
     output: str | PathLike[str] | None = None,
     *,
     dtype: str | None = None,
+    base: Checkpoint | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
     """Decode every tensor of a `.sbit` file into a safetensors file and return its path.
 
     `dtype` is for the floating tensors; without it each keeps its own type. Tied tensors are written under each of
-    their names. `output` defaults to the file's name with `.safetensors`. Raises :class:`SubbitError` for damage, an
-    existing output (unless `force`) or a full disk; nothing half-written stays behind.
+    their names. `output` defaults to the file's name with `.safetensors`; `base` is the parent checkpoint, for files
+    that were compressed against one. Raises :class:`SubbitError` for damage, a missing or another parent, an existing
+    output (unless `force`) or a full disk; nothing half-written stays behind.
     """
     check_float(dtype)
-    with open_file(path) as file:
+    with open_file(path, base) as file:
         source = Path(path)
         name = source.name.removesuffix(".index.json").removesuffix(".sbit")
         target = Path(output) if output is not None else source.with_name(name + ".safetensors")
@@ -40,7 +44,8 @@ def decompress(
             described[tensor_name] = (kind, tensor.shape)
         sizes = {name: math.prod(shape) * ITEM_SIZES[kind] for name, (kind, shape) in described.items()}
         done = 0
-        with SafetensorsWriter(target, described, file.metadata, force=force) as writer:
+        metadata = {key: value for key, value in file.metadata.items() if key != PARENT_KEY}
+        with SafetensorsWriter(target, described, metadata, force=force) as writer:
             for tensor_name in writer.names:
                 if progress is not None:
                     progress("decompress", done, sum(sizes.values()), tensor_name)

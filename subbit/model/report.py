@@ -15,7 +15,10 @@ BROKEN = 0.05
 
 @dataclass(frozen=True)
 class TensorReport:
-    """One tensor: how it was coded, all bytes that it adds to the file, and ‖W − W'‖² / ‖W‖² as decoded."""
+    """One tensor: how it was coded, all bytes that it adds to the file, and ‖W − W'‖² / ‖W‖² as decoded.
+
+    `weighed` says that it was known what errors cost, so that what is lost matters less than the plain error says.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -24,6 +27,7 @@ class TensorReport:
     bytes: int
     error: float
     free_signs: bool = False
+    weighed: bool = False
 
     @property
     def weights(self) -> int:
@@ -60,7 +64,7 @@ class Report:
     @property
     def warning(self) -> str | None:
         """One loud line where ordinary-signed tensors lost so much that the model will not work; else None."""
-        lost = [t for t in self.tensors if t.covered and not t.free_signs and t.error > BROKEN]
+        lost = [t for t in self.tensors if t.covered and not (t.free_signs or t.weighed) and t.error > BROKEN]
         if not lost:
             return None
         worst = max(lost, key=lambda t: t.error)

@@ -8,9 +8,9 @@ from os import PathLike
 from pathlib import Path
 
 from subbit.errors import SubbitError
-from subbit.model.file import File
+from subbit.model.file import File, open_file
+from subbit.model.parent import Checkpoint
 from subbit.tensors import relative_error
-from subbit_formats.sbit import open_reader
 from subbit_formats.sources import open_source
 
 __all__ = ["Verification", "verify"]
@@ -30,15 +30,21 @@ def verify(
     path: str | PathLike[str],
     against: str | PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    base: Checkpoint | None = None,
 ) -> Verification:
     """Read every byte of a `.sbit` file and compare checksums; with `against`, decode and measure errors too.
 
     Raises :class:`SubbitError` at the first damage, naming file, tensor and offset; also where names, shapes or types
-    differ from those of the original. Without `against` nothing is decoded.
+    differ from those of the original. Without `against` nothing is decoded. With `base`, the parent checkpoint, content
+    hashes of its tensors are compared with those that the file names.
     """
-    with open_reader(path) as archive:
+    with open_file(path, base) as file:
+        archive = file.archive
         archive.verify(progress)
-        errors = {} if against is None else _errors(File(archive), against)
+        if base is not None:
+            for name in archive.tensors:
+                file[name].check()
+        errors = {} if against is None else _errors(file, against)
         return Verification(Path(path), archive.size, len(archive.tensors), errors)
 
 

@@ -16,11 +16,15 @@ __all__ = ["Point", "allocate", "hull", "refine"]
 
 @dataclass(frozen=True)
 class Point:
-    """One way to code a tensor: bits spent, distortion left, and which family of codecs it is of."""
+    """One way to code a tensor: bits spent, distortion left, and which family of codecs it is of.
+
+    `exact` points have nothing of their family just above them: it goes on at the next point.
+    """
 
     bits: float
     distortion: float
     family: int = 0
+    exact: bool = False
 
 
 def hull(points: list[Point]) -> list[Point]:
@@ -41,7 +45,7 @@ def refine(points: list[Point], halvings: int = 3) -> list[Point]:
         between = []
         for a, b in pairwise(points):
             between.append(a)
-            if a.family == b.family and b.distortion > 0:
+            if a.family == b.family and b.distortion > 0 and not a.exact:
                 middle = math.sqrt(a.distortion) * math.sqrt(b.distortion)
                 between.append(Point((a.bits + b.bits) / 2, middle, a.family))
         points = between + points[-1:]
@@ -51,6 +55,7 @@ def refine(points: list[Point], halvings: int = 3) -> list[Point]:
 def allocate(curves: list[list[Point]], budget: float) -> list[Point]:
     """One point a curve: the sum of bits at most `budget`, the last step taken in part.
 
+    A step that cannot be taken in part ends its curve, and the others go on.
     Every curve starts at its cheapest point; if those cost more than `budget` they are returned as they are.
     """
     hulls = [hull(curve) for curve in curves]
@@ -61,12 +66,18 @@ def allocate(curves: list[list[Point]], budget: float) -> list[Point]:
         for index, points in enumerate(hulls)
         for k in range(len(points) - 1)
     ]
+    ended: set[int] = set()
     for _, index, k in sorted(steps):
+        if index in ended:
+            continue
         start, end = hulls[index][k], hulls[index][k + 1]
         room = budget - spent
         if end.bits - start.bits <= room:
             chosen[index] = end
             spent += end.bits - start.bits
+            continue
+        if start.exact:
+            ended.add(index)
             continue
         if room > 0:  # more of the family at hand, even where the next point is of another one
             share = room / (end.bits - start.bits)

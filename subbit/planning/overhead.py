@@ -33,4 +33,4 @@ def container_bits(name: str, shape: Shape, dtype: str, codec: Codec, sections: 
     text = sum(
         len(json.dumps(part, separators=(",", ":"), ensure_ascii=False).encode()) + 1 for part in (entry, record)
     )
-    return 8.0 * (text + _DIGEST * len(sections) + 7 * (len(sections) - 1))
+    return 8.0 * (text + _DIGEST * len(sections) + 7 * max(len(sections) - 1, 0))

@@ -11,12 +11,15 @@ from typing import Protocol
 import numpy as np
 
 from subbit.codecs import Dense
+from subbit.codecs.blocks import parallel
 from subbit.curvature import Curvature
 from subbit.errors import SubbitError, UsageError
 from subbit.planning.allocate import Point, allocate, hull, refine
+from subbit.planning.budget import Budget, check_bits
 from subbit.planning.corrections import corrected_weights
 from subbit.planning.coverage import Coverage, check_patterns
-from subbit.planning.curves import Curve, measure
+from subbit.planning.curves import Curve, Wanted, check_choices, measure
+from subbit.planning.parents import Find, keep, nearest
 from subbit.planning.plan import Plan, Rule
 from subbit.records import Shape, matrix_shape
 from subbit.signs import SignPlane
@@ -26,6 +29,8 @@ __all__ = ["Tensor", "make_plan"]
 
 _FINEST = 3.0, 12.0
 """Curves are measured to six times the budget, but at least and at most to so many bits a weight."""
+_MANY, _STATES = 1 << 29, (12, 10)
+_SMALL = 1 << 25  # weights of a tensor that can be planned beside another
 
 
 class Tensor(Protocol):
@@ -60,46 +65,95 @@ def make_plan(
     importance: Mapping[str, np.ndarray | Curvature] | None = None,
     allow_nonfinite: bool = False,
     progress: Callable[[int, str], None] | None = None,
+    parents: Find | None = None,
+    fixed: Callable[[Mapping[str, Rule]], float] | None = None,
+    profile: str = "size",
 ) -> Plan:
     """Choose codec and rate of every tensor so that the covered ones take `bits` bits a weight together.
+
+    With `fixed` all weights and bytes of the file count: it is asked for the bits of what the budget does not cover.
 
     Each tensor's own rate–distortion points are measured on a sample, and the sum of what errors cost is made least:
     with `importance` squared errors weighted by it, in all tensors alike; else relative squared errors × weights. A
     correction stands for all weights that it corrects (`corrections.corrected_weights`). Container bytes of the
     covered tensors are in the budget. Raises :class:`UsageError` (kind "budget") naming the smallest that can be met.
     """
-    if not (bits > 0 and math.isfinite(bits)):
-        raise UsageError(f"a budget of {bits} bits a weight", kind="budget", hint="any number above 0, such as 0.8")
+    check_bits(bits)
+    check_choices(signs, profile)
+    if signs == "base" and parents is None:
+        hint = "pass the parent checkpoint: --base (base=)"
+        raise UsageError("no parent to take signs from", kind="signs", hint=hint)
     check_patterns(tensors, coverage.keep + coverage.cover)
-    rules: dict[str, Rule] = {}
-    measured: list[_Measured] = []
-    for index, (name, tensor) in enumerate(tensors.items()):
-        if progress is not None:
-            progress(index, name)
+    wanted = Wanted(signs, profile, min(max(6 * bits, _FINEST[0]), _FINEST[1]), _state_bits(tensors, coverage))
+    correction = Wanted("joint", "size", _FINEST[1], wanted.state_bits)
+
+    def look(name: str) -> Rule | _Measured:
+        tensor = tensors[name]
         kept = coverage.kept_as(name, tensor.shape, tensor.dtype)
         weights = math.prod(tensor.shape)
+        parent = None if parents is None else parents(name)
         if kept is not None and isinstance(kept, Dense):
-            rules[name] = Rule(name, kept, covered=False, weights=weights)
-            continue
-        try:
-            weight = tensor.read()
-            if not is_finite(weight):
-                rules[name] = _nonfinite(name, weights, allow_nonfinite)
-            elif kept is not None:
-                rules[name] = Rule(name, kept, False, weights, kept.bits(tensor.shape), why="embedding or head")
-            else:
-                corrected = corrected_weights(name, tensors)
-                cost = _importance(importance, name, tensor.shape)
-                mode, finest = ("joint", _FINEST[1]) if corrected else (signs, min(max(6 * bits, _FINEST[0]), _FINEST[1]))
-                curve = measure(name, weight, mode, (declared or {}).get(name), cost, finest)
-                measured.append(_Measured(name, curve, cost is not None, float(corrected or weights)))
-        except SubbitError as error:
-            raise error.at(tensor=name) from None
-    chosen = _spend(measured, bits)
+            kept = keep(kept, tensor.shape, tensor.dtype, tensor.read, parent)
+            return Rule(name, kept, covered=False, weights=weights)
+        weight = tensor.read()
+        if not is_finite(weight):
+            return _nonfinite(name, weights, allow_nonfinite)
+        if kept is not None:
+            kept = nearest(kept, weight, parent)
+            return Rule(name, kept, False, weights, kept.bits(tensor.shape), why="embedding or head")
+        corrected = corrected_weights(name, tensors)
+        cost = _importance(importance, name, tensor.shape)
+        curve = measure(name, weight, correction if corrected else wanted, (declared or {}).get(name), cost, parent)
+        return _Measured(name, curve, cost is not None, float(corrected or weights))
+
+    found = _for_each(tensors, look, progress, one_by_one=parents is not None)
+    rules = {name: item for name, item in zip(tensors, found, strict=True) if isinstance(item, Rule)}
+    measured = [item for item in found if isinstance(item, _Measured)]
+    if fixed is None:
+        budget = Budget(bits, sum(item.curve.weights for item in measured))
+    else:
+        budget = Budget(bits, sum(math.prod(tensor.shape) for tensor in tensors.values()), fixed(rules))
+    chosen = _spend(measured, budget)
     for item, point in zip(measured, chosen, strict=True):
         rules[item.name] = _rule(item, point)
     exact = (replace(rules[name], pattern=escape(name)) for name in tensors)  # a name may look like a pattern
     return Plan(tuple(exact), bits)
+
+
+def _for_each(
+    tensors: Mapping[str, Tensor],
+    look: Callable[[str], Rule | _Measured],
+    progress: Callable[[int, str], None] | None,
+    one_by_one: bool,
+) -> list[Rule | _Measured]:
+    """What `look` finds for every tensor: several at a time where they are small, so that memory stays bounded."""
+    names = list(tensors)
+    found: list[Rule | _Measured] = [Rule("", Dense())] * len(names)
+
+    def task(index: int) -> None:
+        if progress is not None:
+            progress(index, names[index])
+        try:
+            found[index] = look(names[index])
+        except SubbitError as error:
+            raise error.at(tensor=names[index]) from None
+
+    if one_by_one or any(math.prod(tensor.shape) > _SMALL for tensor in tensors.values()):
+        for index in range(len(names)):
+            task(index)
+    else:
+        parallel(task, len(names))
+    return found
+
+
+def _state_bits(tensors: Mapping[str, Tensor], coverage: Coverage) -> int:
+    """The state bits of trellises: encoding takes time ~ 2 to their power, so fewer where there are many weights."""
+    covered = (
+        math.prod(tensor.shape)
+        for name, tensor in tensors.items()
+        if coverage.kept_as(name, tensor.shape, tensor.dtype) is None
+    )
+    return _STATES[sum(covered) > _MANY]
 
 
 def _importance(
@@ -118,32 +172,26 @@ def _scales(measured: list[_Measured]) -> list[float]:
     return [item.curve.energy if item.known else (mean or 1.0) * item.stands_for for item in measured]
 
 
-def _spend(measured: list[_Measured], bits: float) -> list[Point]:
+def _spend(measured: list[_Measured], budget: Budget) -> list[Point]:
     """A point a tensor, its error relative, within the budget together."""
-    weights = sum(item.curve.weights for item in measured)
-    if not weights:
-        return []
     scales = _scales(measured)
     curves = [
-        refine(hull([Point(p.bits, p.distortion * scale, p.family) for p in item.curve.points]))
+        refine(hull([replace(p, distortion=p.distortion * scale) for p in item.curve.points]))
         for item, scale in zip(measured, scales, strict=True)
     ]
-    smallest = math.fsum(points[0].bits for points in curves) / weights
-    if smallest > bits:
-        rounded = math.ceil(smallest * 1000) / 1000
-        hint = f"the smallest that can is {rounded:.3f}; --keep takes tensors out of the budget"
-        raise UsageError(f"a budget of {bits:g} bits a weight cannot be met", kind="budget", hint=hint)
-    chosen = allocate(curves, bits * weights)
+    least = math.fsum(points[0].bits for points in curves)
+    if least > budget.left:
+        raise budget.refused(least)
+    chosen = allocate(curves, budget.left)
     return [
-        Point(point.bits, point.distortion / scale if scale else 0.0, point.family)
+        replace(point, distortion=point.distortion / scale if scale else 0.0)
         for point, scale in zip(chosen, scales, strict=True)
     ]
 
 
 def _rule(item: _Measured, point: Point) -> Rule:
-    family, error = item.curve.families[point.family], float(f"{point.distortion:.4g}")
-    codec, weights = item.curve.codec(point), item.curve.weights
-    return Rule(item.name, codec, True, weights, round(point.bits, 1), error, family.why)
+    codec, weights, error = item.curve.codec(point), item.curve.weights, float(f"{point.distortion:.4g}")
+    return Rule(item.name, codec, True, weights, round(point.bits, 1), error, item.curve.why(point))
 
 
 def _nonfinite(name: str, weights: int, allowed: bool) -> Rule:

@@ -20,14 +20,15 @@ from subbit.signs.fitted import Fitted
 from subbit.signs.hadamard import Hadamard
 from subbit.signs.hashed import Hashed
 from subbit.signs.lowrank import LowRank
+from subbit.signs.parent import Base
 from subbit.signs.stored import Stored
 
 __all__ = [
-    "KINDS", "Angle", "Fitted", "Hadamard", "Hashed", "LowRank", "SignPlane", "Stored",
+    "KINDS", "Angle", "Base", "Fitted", "Hadamard", "Hashed", "LowRank", "SignPlane", "Stored",
     "agreement", "from_dict", "signs", "to_dict", "word_count",
 ]  # fmt: skip
 
-KINDS: dict[str, Any] = {plane.kind: plane for plane in (Angle, LowRank, Hadamard, Hashed, Fitted, Stored)}
+KINDS: dict[str, Any] = {plane.kind: plane for plane in (Angle, LowRank, Hadamard, Hashed, Fitted, Stored, Base)}
 """Every kind of sign plane by its name."""
 
 

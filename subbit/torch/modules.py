@@ -10,11 +10,13 @@ from typing import NamedTuple
 import torch
 
 from subbit.errors import SubbitError
-from subbit.model import File, Tensor, open_file
+from subbit.model import Checkpoint, File, Tensor, open_file
+from subbit.planning.corrections import CORRECTION, corrected_weights
+from subbit.records import matrix_shape
 from subbit.torch.state import decode_into, dtype_name
 from subbit_formats.dtypes import FLOATS
 
-__all__ = ["Unmatched", "attach"]
+__all__ = ["Slot", "Unmatched", "attach", "slots"]
 
 _NAMES_SHOWN = 8
 
@@ -27,7 +29,7 @@ class Unmatched(NamedTuple):
 
 
 @dataclass
-class _Slot:
+class Slot:
     """One parameter or buffer of a module under all its names; tied ones are one slot."""
 
     tensor: torch.Tensor
@@ -35,42 +37,52 @@ class _Slot:
     required: bool = False
 
 
-def attach(model: torch.nn.Module, path: str | PathLike[str], strict: bool = True) -> Unmatched:
+def attach(
+    model: torch.nn.Module, path: str | PathLike[str], strict: bool = True, base: Checkpoint | None = None
+) -> Unmatched:
     """Decode a `.sbit` file into the parameters and buffers of `model`, in place, and say what did not match.
 
     The module keeps its element types (floats are rounded once), devices and ties: a tied parameter is filled by
     whichever of its names the file holds. Buffers that the module does not save are filled if the file has them.
-    Tensors on the meta device become real ones on the CPU.
+    Tensors on the meta device become real ones on the CPU. A low-rank correction in the file (NAME.correction) is added
+    to its weight in float32. `base` is the parent checkpoint, for files that were
+    compressed against one.
 
     Raises :class:`SubbitError` before anything of the model changes: with `strict` for names that are missing or
     unexpected (kind "names"), and always for shapes ("shape") or types ("dtype") that differ, for a tie with different
-    weights in the file ("tied") and for damaged bytes.
+    weights in the file ("tied"), for damaged bytes, and for a missing or another parent ("parent").
     """
-    with open_file(path) as file:
+    with open_file(path, base) as file:
         try:
-            slots = _slots(model)
-            found = [(slot, [name for name in slot.names if name in file]) for slot in slots]
+            own = slots(model)
+            found = [(slot, [name for name in slot.names if name in file]) for slot in own]
             unmatched = _unmatched(file, found)
             if strict and any(unmatched):
                 raise _names_error(unmatched)
             pairs = [(slot.tensor, _stored(file, names)) for slot, names in found if names]
-            _check(pairs, {id(slot.tensor): slot.names[0] for slot in slots})
+            for name in file.archive.tensors:
+                if name.endswith(CORRECTION):
+                    file[name].check()
+            _check(pairs, {id(slot.tensor): slot.names[0] for slot in own})
         except SubbitError as error:
             raise error.at(path=file.archive.path) from None
         for tensor, stored in pairs:
             if tensor.is_meta:
                 _materialize(tensor)
             decode_into(stored, tensor)
+            if (correction := stored.entry.name + CORRECTION) in file:
+                _correct(tensor, file[correction])
     return unmatched
 
 
-def _slots(model: torch.nn.Module) -> list[_Slot]:
-    slots: dict[int, _Slot] = {}
+def slots(model: torch.nn.Module) -> list[Slot]:
+    """Every parameter and buffer once; `required` are those that the module saves, or has no memory for."""
+    found: dict[int, Slot] = {}
     for name, tensor, saved in _tensors(model):
-        slot = slots.setdefault(id(tensor), _Slot(tensor))
+        slot = found.setdefault(id(tensor), Slot(tensor))
         slot.names.append(name)
         slot.required |= saved or tensor.is_meta
-    return list(slots.values())
+    return list(found.values())
 
 
 def _tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]:
@@ -82,11 +94,13 @@ def _tensors(model: torch.nn.Module) -> Iterator[tuple[str, torch.Tensor, bool]]
                 yield f"{prefix}.{name}" if prefix else name, tensor, saved
 
 
-def _unmatched(file: File, found: list[tuple[_Slot, list[str]]]) -> Unmatched:
+def _unmatched(file: File, found: list[tuple[Slot, list[str]]]) -> Unmatched:
     missing = tuple(slot.names[0] for slot, names in found if slot.required and not names)
     known = {name for slot, _ in found for name in slot.names}
     places = {target for name in known if (target := file.aliases.get(name, name)) in file}
-    return Unmatched(missing, tuple(name for name in file.archive.tensors if name not in places))
+    stored = file.archive.tensors
+    folded = {name for name in stored if corrected_weights(name, stored) and name.removesuffix(CORRECTION) in places}
+    return Unmatched(missing, tuple(name for name in stored if name not in places | folded))
 
 
 def _names_error(unmatched: Unmatched) -> SubbitError:
@@ -125,7 +139,16 @@ def _check(pairs: list[tuple[torch.Tensor, Tensor]], names: dict[int, str]) -> N
             text = f"is {stored.dtype} in the file and {own} in the module"
             raise SubbitError(text, kind="dtype", tensor=name)
     for _, stored in pairs:
-        _ = stored.encoded
+        stored.check()
+
+
+def _correct(tensor: torch.Tensor, correction: Tensor) -> None:
+    """Add A Bᵀ to a weight, seen as the matrix of `records.matrix_shape`; the correction is [Aᵀ Bᵀ]."""
+    rows, cols = matrix_shape(tuple(tensor.shape))
+    factors = torch.from_numpy(correction.decode(dtype="float32")).to(tensor.device)
+    product = factors[:, :rows].T @ factors[:, rows:]
+    whole = tensor.detach()
+    whole.copy_(whole.float().reshape(rows, cols).add_(product).reshape(whole.shape))
 
 
 def _materialize(tensor: torch.Tensor) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from os import PathLike
@@ -13,46 +13,55 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 from subbit.errors import SubbitError
-from subbit.model import File, open_file
+from subbit.model import Checkpoint, File, open_file
 from subbit.torch.modules import attach
 from subbit.torch.state import dtype_name, torch_dtype
 
-__all__ = ["load_model", "load_tokenizer"]
+__all__ = ["build", "load_model", "load_tokenizer", "package", "parse_settings"]
 
 _PASS_IT = "pass the module: load_model(path, model)"
 
 
 def load_model(
-    path: str | PathLike[str], model: torch.nn.Module | None = None, dtype: torch.dtype | str | None = None
+    path: str | PathLike[str],
+    model: torch.nn.Module | None = None,
+    dtype: torch.dtype | str | None = None,
+    base: Checkpoint | None = None,
 ) -> Any:
     """Build the transformers model that the file's config.json describes, attach the weights, return it in eval mode.
 
     With `model` given that module gets the weights. `dtype` is for the parameters of a model that is built here;
-    without it the configuration decides. Rotary and other buffers that the file lacks keep what the model made them.
+    without it the configuration decides. `base` is the parent checkpoint, for files that were compressed against one.
+    Rotary and other buffers that the file lacks keep what the model made them.
     Raises :class:`SubbitError` for a file without configuration, an architecture that transformers lacks, a missing
     package (kind "package"), and all that :func:`attach` raises.
     """
     if model is None:
         with open_file(path) as file:
             try:
-                model = _build(file, dtype)
+                settings = parse_settings(_extra(file, "config.json", _PASS_IT))
+                model = build(settings, dtype)
             except SubbitError as error:
                 raise error.at(path=file.archive.path) from None
-    attach(model, path)
+    attach(model, path, base=base)
     return model.eval()
 
 
 def load_tokenizer(path: str | PathLike[str]) -> Any:
     """The `tokenizers.Tokenizer` of the file's tokenizer.json; raises :class:`SubbitError` if there is none."""
     with open_file(path) as file:
-        tokenizers = _package("tokenizers")
+        tokenizers = package("tokenizers")
         text = _extra(file, "tokenizer.json", "compress the folder or GGUF file that has the tokenizer").decode()
     return tokenizers.Tokenizer.from_str(text)
 
 
-def _build(file: File, dtype: torch.dtype | str | None) -> torch.nn.Module:
-    settings = _settings(_extra(file, "config.json", _PASS_IT))
-    transformers = _package("transformers")
+def build(settings: Mapping[str, Any], dtype: torch.dtype | str | None = None) -> torch.nn.Module:
+    """The transformers model that a config.json describes, its weights not set: their memory is not even touched.
+
+    `dtype` is for its parameters; without it the configuration decides. Raises :class:`SubbitError` (kind
+    "architecture") for a model that transformers lacks.
+    """
+    transformers = package("transformers")
     name = (settings.get("architectures") or ["?"])[0]
     architecture = getattr(transformers, name, None)
     config_class = getattr(architecture, "config_class", None)
@@ -61,11 +70,12 @@ def _build(file: File, dtype: torch.dtype | str | None) -> torch.nn.Module:
         raise SubbitError(text, kind="architecture", hint=_PASS_IT)
     own = dtype or settings.get("dtype") or settings.get("torch_dtype") or torch.float32
     with _default_dtype(torch_dtype(own)), _NoRandomFill():
-        built: torch.nn.Module = architecture(config_class.from_dict(settings))
+        built: torch.nn.Module = architecture(config_class.from_dict(dict(settings)))
     return built
 
 
-def _settings(text: bytes) -> dict[str, Any]:
+def parse_settings(text: bytes) -> dict[str, Any]:
+    """A config.json as a dict; raises :class:`SubbitError` (kind "config") for anything else."""
     try:
         settings = json.loads(text)
     except ValueError:
@@ -81,7 +91,8 @@ def _extra(file: File, name: str, hint: str) -> bytes:
     return file.extra(name)
 
 
-def _package(name: str) -> Any:
+def package(name: str) -> Any:
+    """Import an optional package, or say how it is installed: :class:`SubbitError` (kind "package")."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
@@ -107,7 +118,11 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
 class _NoRandomFill(TorchFunctionMode):
     """Skips the random initialization of parameters, the slow part of building a model; every one is overwritten."""
 
-    _SKIPPED = frozenset({torch.Tensor.normal_, torch.Tensor.uniform_})
+    _SKIPPED = frozenset(
+        f"{kind}{name}_" for kind in ("", "trunc_", "kaiming_", "xavier_") for name in ("normal", "uniform")
+    )  # by name: torch.nn.init and transformers each wrap the tensor's own methods
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return args[0] if func in self._SKIPPED else func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in self._SKIPPED:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from subbit.errors import SubbitError
-from subbit.model import Tensor, open_file
+from subbit.model import Checkpoint, Tensor, open_file
 from subbit_formats.dtypes import FLOATS, ITEM_SIZES, numpy_dtype
 
 __all__ = ["as_array", "decode_into", "dtype_name", "state_dict", "torch_dtype"]
@@ -17,14 +17,17 @@ _SAME_SIZE = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64, 16
 """The types through which torch and NumPy see each other's memory: they share no bfloat16 and no float8."""
 
 
-def state_dict(path: str | PathLike[str], dtype: torch.dtype | str | None = None) -> dict[str, torch.Tensor]:
+def state_dict(
+    path: str | PathLike[str], dtype: torch.dtype | str | None = None, base: Checkpoint | None = None
+) -> dict[str, torch.Tensor]:
     """Decode every tensor of a `.sbit` file: {name: tensor}, on the CPU; tied names share one tensor.
 
     `dtype` (such as `torch.bfloat16` or "bfloat16") is for the floating tensors; without it each keeps its own type.
-    Raises :class:`SubbitError` that names file and tensor for any damage, and for a type that torch lacks.
+    `base` is the parent checkpoint, for files that were compressed against one. Raises :class:`SubbitError` that names
+    file and tensor for any damage, for a missing or another parent, and for a type that torch lacks.
     """
     wanted = None if dtype is None else torch_dtype(dtype)
-    with open_file(path) as file:
+    with open_file(path, base) as file:
         tensors: dict[str, torch.Tensor] = {}
         for name, stored in file.archive.tensors.items():
             own = wanted if wanted is not None and stored.dtype in FLOATS else torch_dtype(stored.dtype)

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from safetensors.numpy import load_file
 
 import subbit as library
+from subbit.planning.curves import PROFILES as LIBRARY_PROFILES
 from subbit.planning.curves import SIGNS as LIBRARY_SIGNS
-from subbit_cli.compress import SIGNS
+from subbit_cli.compress import PROFILES, SIGNS
 from subbit_cli.main import subbit as group
 from tests.cli.process import save, subbit, weights
 
@@ -61,7 +62,7 @@ def test_a_plan_is_printed_edited_and_taken_back(home: Path, tmp_path: Path) -> 
     edited = subbit("compress", checkpoint, "-o", "edited.sbit", "--plan", "-", cwd=tmp_path, stdin=json.dumps(plan))
     edited.ok()
     with library.open(tmp_path / "edited.sbit") as file:
-        assert (file["layers.0.q.weight"].codec, file["layers.1.q.weight"].codec) == ("dense", "deadzone")
+        assert (file["layers.0.q.weight"].codec, file["layers.1.q.weight"].codec) == ("dense", "trellis")
         np.testing.assert_array_equal(file["layers.0.q.weight"].decode(), weights()["layers.0.q.weight"])
 
 
@@ -69,6 +70,15 @@ def test_dry_run_shows_every_tensor_and_the_sum(home: Path, tmp_path: Path) -> N
     out = subbit("compress", home / "m.safetensors", "--dry-run", "--bits", "1.25", cwd=tmp_path).ok()
     assert all(name in out for name in weights())
     assert out.splitlines()[-1].split()[0] == "1.250"
+
+
+def test_for_speed_rates_are_fixed_and_the_plan_says_why(home: Path, tmp_path: Path) -> None:
+    args = ("compress", home / "m.safetensors", "--for", "speed", "--dry-run")
+    assert "fixed rate" in subbit(*args, cwd=tmp_path).ok()
+    rules = subbit(*args, "--json", cwd=tmp_path).json()["rules"]
+    coded = [rule["codec"] for rule in rules if rule["covered"]]
+    assert [(codec["codec"], codec["variable"]) for codec in coded] == [("trellis", False)] * 2
+    assert "would lose" in subbit(*args[:2], "--dry-run", cwd=tmp_path).ok()
 
 
 def test_shards_are_written_read_and_turned_back(home: Path, tmp_path: Path) -> None:
@@ -111,13 +121,22 @@ def test_template_signs_raise_no_warning(tmp_path: Path) -> None:
     assert (done.err, done.json()["warning"]) == ("", None)
 
 
-def test_choices_of_signs_are_those_of_the_library() -> None:
+def test_choices_of_signs_and_profiles_are_those_of_the_library() -> None:
     assert SIGNS == LIBRARY_SIGNS
+    assert PROFILES == LIBRARY_PROFILES
 
 
 @pytest.mark.parametrize(
     "args",
-    [["--bits", "1"], ["--signs", "joint"], ["--keep", "*"], ["--cover", "*"], ["--embeddings", "4"], ["--dry-run"]],
+    [
+        ["--bits", "1"],
+        ["--for", "speed"],
+        ["--signs", "joint"],
+        ["--keep", "*"],
+        ["--cover", "*"],
+        ["--embeddings", "4"],
+        ["--dry-run"],
+    ],
 )
 def test_options_that_contradict_a_plan_are_usage_errors(args: list[str]) -> None:
     done = CliRunner().invoke(group, ["compress", "m.safetensors", "--plan", "-", *args])

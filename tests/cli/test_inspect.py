@@ -33,12 +33,13 @@ def test_bits_per_weight_ends_with_both_totals(home: Path) -> None:
 def test_tensors_and_header(home: Path, tmp_path: Path) -> None:
     tensors = {t["name"]: t for t in subbit("inspect", "tensors", "m.sbit", "--json", cwd=home).json()["tensors"]}
     assert (tensors["steps"]["shape"], tensors["steps"]["dtype"]) == ([], "int64")
-    assert tensors["layers.0.q.weight"]["knobs"] == {}  # the rate only mattered to the encoder
-    assert set(tensors["layers.0.q.weight"]["sections"]) == {"model", "codes"}
+    knobs = {"rotation": None, "state_bits": 12}  # the rate only mattered to the encoder
+    assert tensors["layers.0.q.weight"]["knobs"] == knobs
+    assert set(tensors["layers.0.q.weight"]["sections"]) == {"codes"}
     header = subbit("inspect", "header", "m.sbit", "--json", cwd=home).json()
     assert (header["format"], header["tensors"], header["metadata"]["note"]) == ("1.0", len(weights()), "a test")
     assert header["files"][0]["body_hash"] == (home / "m.sbit").read_bytes()[64:80].hex()
-    assert [c["codec"] for c in header["codecs"]] == ["deadzone", "dense", "uniform"]
+    assert [c["codec"] for c in header["codecs"]] == ["dense", "trellis", "uniform"]
 
     forge(tmp_path / "f.sbit")  # two codecs that nobody knows, an alias, an extra
     text = subbit("inspect", "tensors", "f.sbit", cwd=tmp_path).ok()
@@ -62,7 +63,7 @@ def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
 def test_verify_says_what_it_checked(home: Path, tmp_path: Path) -> None:
     whole = subbit("verify", "m.sbit", cwd=home)
     size = (home / "m.sbit").stat().st_size
-    sections = 2 + 2 + 2 + 1 + 1  # uniform, two of deadzone, two of dense
+    sections = 2 + 1 + 1 + 1 + 1  # uniform, two of trellis, two of dense
     assert f"every byte of {sections} sections in 5 tensors and of 0 extras" in whole.ok()
     assert f"({size:,} bytes)" in whole.out
     data = bytearray((home / "m.sbit").read_bytes())

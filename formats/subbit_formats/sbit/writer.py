@@ -18,7 +18,7 @@ from subbit_formats.sbit.limits import MAX_INDEX_BYTES
 from subbit_formats.sbit.rules import broken
 from subbit_formats.sbit.validate import check_extra, check_index, check_knobs, check_name, check_tensor
 
-__all__ = ["Writer"]
+__all__ = ["Writer", "packed"]
 
 _ZSTD_LEVEL = 19
 
@@ -96,13 +96,7 @@ class Writer:
         Readers that do not know the name skip it, or refuse the file where it is `required`.
         """
         raw = _flat(data, name)
-        stored, raw_size = raw, None
-        if compress:
-            import zstandard
-
-            packed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(raw)
-            if len(packed) < len(raw):
-                stored, raw_size = memoryview(packed), len(raw)
+        stored, raw_size = packed(raw) if compress else (raw, None)
         record = ExtraRecord(name=name, raw_size=raw_size, required=required, size=len(stored))
         check_extra(record, {name})
         if name in self._extras:
@@ -171,6 +165,14 @@ class Writer:
         self._file.write(data)
         self._body.update(data)
         self._end += len(data)
+
+
+def packed(raw: bytes | memoryview) -> tuple[memoryview, int | None]:
+    """An extra as it is stored: compressed, and its size before that, or as it is where that is no larger."""
+    import zstandard
+
+    small = zstandard.ZstdCompressor(level=_ZSTD_LEVEL).compress(raw)
+    return (memoryview(small), len(raw)) if len(small) < len(raw) else (memoryview(raw), None)
 
 
 def _codec(id_: str, knobs: Mapping[str, Any], tensor: str) -> tuple[CodecRecord, bytes]:

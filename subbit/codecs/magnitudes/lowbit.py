@@ -13,6 +13,7 @@ from subbit.codecs.magnitudes.base import Fill
 from subbit.codecs.scalar.coding import budget_bits, check_rate, encode_scalar
 from subbit.codecs.scalar.parts import SECTION_NAMES
 from subbit.codecs.scalar.reading import decoder
+from subbit.codecs.scalar.regain import regain_scalar
 from subbit.records import Buffer
 
 __all__ = ["LowBit"]
@@ -28,6 +29,7 @@ class LowBit:
 
     rate: float = field(default=0.5, metadata=ENCODER)
     kind: ClassVar[str] = "lowbit"
+    takes_gains: ClassVar[tuple[bool, bool]] = (True, True)
     section_names: ClassVar[frozenset[str]] = SECTION_NAMES
 
     def __post_init__(self) -> None:
@@ -46,3 +48,7 @@ class LowBit:
     def decoder(self, sections: Mapping[str, Buffer], rows: int, cols: int) -> tuple[Fill, int]:
         """Check the sections and return the function that fills row blocks, and its rows a block."""
         return decoder(sections, rows, cols, signed=False)
+
+    def regain(self, sections: Mapping[str, Buffer], rows: np.ndarray, columns: np.ndarray) -> dict[str, Buffer]:
+        """Multiply the steps of rows and columns by gains; see `scalar.regain`."""
+        return regain_scalar(sections, rows, columns, signed=False)

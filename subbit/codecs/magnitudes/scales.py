@@ -33,6 +33,7 @@ class Scales:
     """
 
     kind: ClassVar[str] = "scales"
+    takes_gains: ClassVar[tuple[bool, bool]] = (True, True)
     section_names: ClassVar[frozenset[str]] = frozenset({"factors"})
     rank: int = 1
 
@@ -78,6 +79,12 @@ class Scales:
             if not np.all((values >= 0) & (values < np.inf)):
                 raise SubbitError("a factor is negative or not finite", kind="section")
         return row_factors, col_factors
+
+    def regain(self, sections: Mapping[str, Buffer], rows: np.ndarray, columns: np.ndarray) -> dict[str, Buffer]:
+        """Multiply the factors by gains and store them as float16, at up to twice the bytes."""
+        row_factors, col_factors = self.factors(sections, rows.size, columns.size)
+        factors = ((part * gain).astype(np.float32) for part, gain in ((row_factors, rows), (col_factors, columns)))
+        return {**sections, "factors": _pack(1, *factors)}
 
     def _size(self, rows: int, cols: int, item: int) -> int:
         return 1 + self.rank * (8 + item * (rows + cols))

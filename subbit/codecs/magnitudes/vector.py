@@ -39,6 +39,7 @@ class Vector:
     """
 
     kind: ClassVar[str] = "vector"
+    takes_gains: ClassVar[tuple[bool, bool]] = (True, False)
     section_names: ClassVar[frozenset[str]] = frozenset({"codes", "codebook", "scales"})
     dim: int = 17
     entries: int = 256
@@ -81,6 +82,11 @@ class Vector:
             kernel("vector").gather(packed[start:stop], width, table, scales[start:stop], block)
 
         return fill, rows_per_block(cols)
+
+    def regain(self, sections: Mapping[str, Buffer], rows: np.ndarray, columns: np.ndarray) -> dict[str, Buffer]:
+        """Multiply the row scales by gains; columns have none, and their gains are 1."""
+        scales = unpack_halves(section_bytes(sections, "scales", halves_size(rows.size)), rows.size)
+        return {**sections, "scales": pack_halves((scales * rows).astype(np.float32)).tobytes()}
 
     def in_use(self, rows: int, cols: int) -> tuple[int, int, int]:
         """Dimension, entries and code width in use: a small matrix has no need of a larger codebook."""

@@ -36,14 +36,13 @@ def encode_scalar(
     limit = budget_bits(rate, *matrix.shape)
     matrix, exponent = in_range(matrix)
     costs, codes = costs_of(importance, *matrix.shape)
-    step_codes = codes.to_bytes()
-    if 8 * len(step_codes) > limit // 2:  # steps that would eat the budget are not worth having
-        costs, codes, step_codes = Costs.equal(*matrix.shape), StepCodes.equal(*matrix.shape), b""
-    target = float(limit) - 8 * len(step_codes)
+    if codes.bits > limit // 2:  # steps that would eat the budget are not worth having
+        costs, codes = Costs.equal(*matrix.shape), StepCodes.equal(*matrix.shape)
+    target = float(limit) - codes.bits
     scene, start = best_scene(plain_scene(matrix, codes.steps(), costs, signed), target)
     while True:
         start = fit_budget(scene, start, target)
-        found = write_sections(start, step_codes, exponent)
+        found = write_sections(start, codes, exponent)
         size = 8 * sum(len(section) for section in found.values())
         if size <= limit or target < 8:
             return found

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subbit.codecs.blocks import parallel
+from subbit.coders.runs import Field
 from subbit.kernels import kernel
 
 __all__ = ["MAX_CONTEXTS", "Density", "column_means", "densities", "inverse", "quarter_octaves", "row_means"]
@@ -51,6 +52,10 @@ class Density:
     def coarser(self) -> Density:
         """Codes of half the resolution: octaves instead of half octaves."""
         return Density.of((self.rows + 1) >> 1, (self.columns + 1) >> 1)
+
+    def field(self) -> Field:
+        """The contexts as the coder sees them."""
+        return Field.of(self.rows, self.columns, self.base, self.contexts)
 
     def take(self, rows: np.ndarray) -> Density:
         """The same contexts for a selection of rows."""

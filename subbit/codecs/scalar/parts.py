@@ -1,28 +1,31 @@
-"""The small parts that the sections of scalar codecs are made of, and their names."""
+"""The small parts that the section of scalar codecs is made of, and its name."""
 
 from __future__ import annotations
 
-from subbit.coders import varints
-from subbit.errors import SubbitError
+import numpy as np
 
-__all__ = ["SECTION_NAMES", "append_blob", "level_count", "read_blob"]
+from subbit.coders import zigzag
+from subbit.coders.adaptive import IntegerReader
 
-SECTION_NAMES = frozenset({"model", "codes", "beyond"})
+__all__ = ["CENTERED", "SECTION", "SECTION_NAMES", "center_numbers", "read_centers"]
 
-
-def append_blob(model: bytearray, blob: bytes) -> None:
-    """Append bytes behind their length."""
-    model += varints.write([len(blob)]) + blob
-
-
-def read_blob(view: memoryview, at: int) -> tuple[memoryview, int]:
-    """The bytes behind the length at `at`, and the place behind them; a SubbitError if they are cut off."""
-    size, at = varints.read(view, at)
-    if at + size > len(view):
-        raise SubbitError("the model is cut off", kind="section")
-    return view[at : at + size], at + size
+SECTION = "codes"
+SECTION_NAMES = frozenset({SECTION})
+CENTERED = 4
+"""Levels whose centre is stored."""
+_FARTHEST = 1 << 12
 
 
-def level_count(alphabet: int, signed: bool) -> int:
-    """Levels of an alphabet: both signs of a level are one."""
-    return alphabet // 2 + 1 if signed else alphabet
+def center_numbers(offsets: np.ndarray, levels: int) -> list[np.ndarray]:
+    """First centres, in 1/256 step from their levels (contexts, levels), as differences to the context before."""
+    offsets = offsets[:, :levels].astype(np.int64)
+    shift = 0 if (offsets & 3).any() else 2
+    return [np.array([shift]), zigzag.fold(np.diff(offsets >> shift, axis=0, prepend=0)).T.ravel()]
+
+
+def read_centers(stream: IntegerReader, contexts: int, levels: int) -> np.ndarray:
+    """The offsets back from :func:`center_numbers`, int64 (contexts, levels), at most 4 levels."""
+    near = min(levels, CENTERED)
+    shift = int(stream.take(1, 2)[0])
+    moves = zigzag.unfold(stream.take(near * contexts, _FARTHEST)).reshape(near, contexts)
+    return np.ascontiguousarray(np.cumsum(moves, axis=1).T << shift)

@@ -12,22 +12,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subbit.bits.costs import bit_costs
 from subbit.codecs.blocks import parallel
 from subbit.codecs.scalar.density import Density
+from subbit.codecs.scalar.parts import CENTERED
 from subbit.codecs.scalar.steps import Steps
-from subbit.coders.frequencies import Frequencies
+from subbit.coders.levels import Levels
 from subbit.curvature import Feedback
 from subbit.kernels import kernel
 
-__all__ = ["CENTERED", "LEVELS", "Costs", "Pass", "Tables", "fit_frequencies", "run"]
+__all__ = ["LEVELS", "Costs", "Pass", "Tables", "fit_levels", "run"]
 
 LEVELS = 128  # magnitudes beyond the last level are written one by one
-CENTERED = 4  # levels whose centre is stored
 LAMBDA = np.float32(5 / 32)
 _CHUNKS = 64
 _CHUNK_WEIGHTS = 1 << 15
 _UNSEEN_BITS = np.float32(16.0)
+_CENTER_BITS = 5
+_GRID = 64  # centres lie on multiples of so much of a step
 _FED_BACK = 64  # rows that go through the columns together
 
 
@@ -76,17 +77,12 @@ class Tables:
 class Pass:
     """What a pass found: symbols' statistics, errors, and the tables that follow from them."""
 
-    histogram: np.ndarray  # int64 (contexts, alphabet)
-    frequencies: Frequencies
+    levels: Levels
+    symbol_bits: float  # ideal bits of the symbols under the stored model
     error: float  # squared error in weights × what it costs
     weighted: float  # squared error in steps
     beyond: int  # weights past the last level
     tables: Tables
-
-    @property
-    def symbol_bits(self) -> float:
-        """Ideal bits of the symbols under the stored frequencies."""
-        return self.frequencies.cost(self.histogram)
 
 
 def run(
@@ -136,21 +132,21 @@ def run(
     for chunk in sums:
         total += chunk
     histogram = histograms.sum(axis=0)
-    frequencies = fit_frequencies(histogram)
+    counts = _levels(histogram, signed)
+    levels = Levels.fit(counts)
     return Pass(
-        histogram[:, : frequencies.table.shape[1]],
-        frequencies,
+        levels,
+        levels.cost(counts) + (int(counts[:, 1:].sum()) if signed else 0),
         math.fsum(r[0] for r in results),
         math.fsum(r[1] for r in results),
         sum(r[2] for r in results),
-        _tables(histogram, total, frequencies, signed),
+        _tables(counts, total, levels, signed),
     )
 
 
-def fit_frequencies(histogram: np.ndarray) -> Frequencies:
-    """The stored model of counts (contexts, symbols): the alphabet ends with the last symbol that occurs."""
-    used = np.flatnonzero(histogram.sum(axis=0))
-    return Frequencies.fit(histogram[:, : int(used[-1]) + 1 if used.size else 1])
+def fit_levels(histogram: np.ndarray, signed: bool) -> Levels:
+    """The stored model of counts (contexts, symbols)."""
+    return Levels.fit(_levels(histogram, signed))
 
 
 def _levels(histogram: np.ndarray, signed: bool) -> np.ndarray:
@@ -160,17 +156,26 @@ def _levels(histogram: np.ndarray, signed: bool) -> np.ndarray:
     return np.concatenate([histogram[:, :1], histogram[:, 1::2] + histogram[:, 2::2]], axis=1)
 
 
-def _tables(histogram: np.ndarray, sums: np.ndarray, frequencies: Frequencies, signed: bool) -> Tables:
-    padded = np.zeros(histogram.shape, np.int64)
-    padded[:, : frequencies.table.shape[1]] = frequencies.table
-    bits = bit_costs(_levels(padded, signed))
+def _tables(counts: np.ndarray, sums: np.ndarray, levels: Levels, signed: bool) -> Tables:
+    bits = np.full(counts.shape, _UNSEEN_BITS)
+    bits[:, : levels.count] = levels.bits
     if signed:
         bits[:, 1:] += np.float32(1)
-    counts = _levels(histogram, signed)
     costs = LAMBDA * np.where(counts > 0, np.minimum(bits, _UNSEEN_BITS), _UNSEEN_BITS)
+    costs[:, 0] = np.minimum(costs[:, 0], costs[:, 1])  # where no zero is left, zeros must not be shut out for ever
     head = counts[:, :CENTERED]
-    mean = np.divide(sums[:, :CENTERED], head, out=np.zeros(head.shape), where=head > 0)
-    offsets = np.where(head > 0, np.rint((mean - np.arange(CENTERED)) * 256), 0)
+    mean = np.divide(sums[:, :CENTERED], head, out=np.zeros(head.shape), where=head > 0) - np.arange(CENTERED)
     if signed:
-        offsets[:, 0] = 0
-    return Tables(costs.astype(np.float32), np.clip(offsets, -255, 511).astype(np.int16))
+        mean[:, 0] = 0
+    return Tables(costs.astype(np.float32), _rounded(mean, head))
+
+
+def _rounded(means: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Centres on their grid, in 1/256 step; where a new one does not pay, that of the context before, which is free."""
+    nearest = np.clip(np.rint(means * _GRID), -0.99 * _GRID, 1.99 * _GRID)
+    found, last = np.zeros(means.shape, np.int16), np.zeros(means.shape[1])
+    for context, (mean, count, near) in enumerate(zip(means, counts, nearest, strict=True)):
+        kept, moved = last / _GRID - mean, near / _GRID - mean
+        last = np.where(count * (kept * kept - moved * moved) > LAMBDA * _CENTER_BITS, near, last)
+        found[context] = last * (256 // _GRID)
+    return found

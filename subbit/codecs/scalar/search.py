@@ -14,9 +14,11 @@ import numpy as np
 
 from subbit.codecs.blocks import rows_per_block
 from subbit.codecs.scalar.density import Density, densities
+from subbit.codecs.scalar.parts import center_numbers
 from subbit.codecs.scalar.quantizer import LAMBDA, Costs, Pass, Tables, run
 from subbit.codecs.scalar.steps import Steps
-from subbit.coders import integers, rans, zigzag
+from subbit.coders import runs
+from subbit.coders.adaptive import stored_size
 
 __all__ = [
     "Quantized",
@@ -37,7 +39,10 @@ _WIDEST = 16.0  # octaves searched below the largest weight
 _SLOPE = -1.6  # typical relative change of size for a relative change of step
 _AIM, _CLOSE = 0.9985, 0.996  # of the budget: what the secants aim at, and what is near enough
 _FINER = 0.77  # from one point of a curve to the next
+_NEXT_TO_NOTHING = 0.004  # bits a weight
 _SMALLEST, _LARGEST = 2.0**-120, 2.0**120
+_CODER, _LANE_BITS = 1.0012, 24.0  # what the entropy coder adds to symbols, and to each of its lanes
+_MODEL_BITS, _BLOCK_BITS = 88.0, 10.0  # step, state and the fields that nearly all models share; size of a block
 _PATCH_BITS = 28.0  # what a weight beyond the last level costs, roughly
 
 
@@ -94,7 +99,7 @@ def scenes(plain: Scene, targets: np.ndarray) -> list[Scene]:
 
 def overhead_bits(density: Density) -> float:
     """Bits of the row and column codes, counted by coding them."""
-    return 8.0 * (len(integers.encode(density.rows)) + len(integers.encode(density.columns)))
+    return 8.0 * stored_size(density.rows, density.columns)
 
 
 def settle(scene: Scene, step: np.float32, tables: Tables, passes: int = _SETTLING) -> Quantized:
@@ -102,9 +107,7 @@ def settle(scene: Scene, step: np.float32, tables: Tables, passes: int = _SETTLI
     symbols = np.empty(scene.matrix.shape, np.uint8)
     targets = scene.matrix if scene.costs.feedback is None else np.empty(scene.matrix.shape, np.float32)
     for _ in range(passes):
-        found = run(
-            scene.matrix, step, scene.steps, scene.costs, scene.density, tables, scene.signed, symbols, targets
-        )
+        found = run(scene.matrix, step, scene.steps, scene.costs, scene.density, tables, scene.signed, symbols, targets)
         tables = found.tables  # centres refitted to the last symbols can only lower the error
     return Quantized(scene, step, tables, found, symbols, targets)
 
@@ -113,14 +116,11 @@ def total_bits(result: Quantized, weights: int) -> float:
     """Predicted bits of the whole tensor, from a quantization of all or of a sample of it."""
     found, cols = result.found, max(result.scene.matrix.shape[1], 1)
     scale = weights / max(int(result.symbols.size), 1)
-    tables = 8.0 * (
-        len(found.frequencies.to_bytes())
-        + len(integers.encode(zigzag.fold(result.tables.offsets.ravel().astype(np.int64))))
-        + 16
-    )
+    tables = 8.0 * stored_size(*found.levels.numbers(), *center_numbers(result.tables.offsets, found.levels.count))
     size = rows_per_block(cols) * cols
-    blocks = -(-weights // size) * (32.0 * rans.lanes_for(min(size, weights)) + 16)
-    return float(scale * (found.symbol_bits + _PATCH_BITS * found.beyond) + tables + blocks + result.scene.side_bits)
+    blocks = -(-weights // size) * (_LANE_BITS * runs.lanes_for(min(size, weights)) + _BLOCK_BITS)
+    symbols = _CODER * found.symbol_bits + _PATCH_BITS * found.beyond
+    return float(scale * symbols + tables + blocks + result.scene.side_bits + _MODEL_BITS)
 
 
 def best_scene(plain: Scene, budget: float, contexts: bool = True) -> tuple[Scene, Quantized]:
@@ -158,7 +158,7 @@ def _bisect(sample: Scene, weights: int, budget: float, rounds: int = 11) -> Qua
             best, high = tried, middle
         else:
             low = middle
-        tables = tried.tables if tried.found.frequencies.table.shape[1] > 1 else tables
+        tables = tried.tables if tried.found.levels.count > 1 else tables
     return best
 
 
@@ -168,7 +168,7 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
     Costs and centres stay as they settled at first, so that size is a smooth function of the step alone.
     """
     weights = scene.matrix.size
-    tables = settle(scene, start.step, start.tables).tables
+    tables = settle(scene, start.step, start.tables, passes=1).tables
     step, slope = float(start.step), _SLOPE
     best: Quantized | None = None
     previous: tuple[float, float] | None = None
@@ -186,7 +186,7 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
     while best is None:
         step *= 1.25
         tried = settle(scene, np.float32(step), tables, passes=2)
-        if total_bits(tried, weights) <= budget or tried.found.frequencies.table.shape[1] == 1:
+        if total_bits(tried, weights) <= budget or tried.found.levels.count == 1:
             best = tried
     return best
 
@@ -203,11 +203,13 @@ def rate_distortion(plain: Scene, finest: float) -> list[tuple[float, float]]:
     samples = [scene.sample() for scene in scenes(plain, targets)]
     tried = [settle(sample, start.step, Tables.start(sample.density.contexts), passes=2) for sample in samples]
     middle = min(tried, key=lambda result: _lagrangian(result, weights))
-    coarser = _walk(middle, 1 / _FINER, lambda found: found.found.frequencies.certain)
+    coarser = _walk(middle, 1 / _FINER, lambda found: found.found.symbol_bits <= _NEXT_TO_NOTHING * found.symbols.size)
     finer = _walk(middle, _FINER, lambda found: total_bits(found, weights) >= finest * weights or not found.found.error)
+    largest = np.float32(_LARGEST / max(float(middle.scene.steps.rows.max(initial=1.0)), 1.0))  # times rows, finite
+    zeros = settle(middle.scene, largest, Tables.start(middle.scene.density.contexts), passes=1)
     return [
         (total_bits(result, weights), result.found.error * weights / max(result.symbols.size, 1))
-        for result in (*reversed(coarser), middle, *finer)
+        for result in (zeros, *reversed(coarser), middle, *finer)
     ]
 
 

@@ -12,34 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from subbit.bits.roots import FINEST, POWERS
 from subbit.codecs.scalar.density import quarter_octaves
-from subbit.coders import integers, varints
-from subbit.errors import SubbitError
-from subbit.records import Buffer
+from subbit.coders.adaptive import IntegerReader, stored_size
 
-__all__ = ["FINEST", "RANGE", "StepCodes", "Steps", "in_range"]
+__all__ = ["RANGE", "StepCodes", "Steps", "in_range"]
 
-FINEST = 5
-"""Steps lie on a grid of 2^(1/32) at most; encoders take 2^(1/4)."""
 RANGE = 24
 """Octaves that relative steps span at most."""
 _QUARTERS = 2
 _EXTREME = 100  # octaves from 1 beyond which steps or their inverses could leave float32
 _SUBNORMAL = -126  # octave below which float32 loses digits, and steps with it
 _LARGEST = np.float32(1.5e38)  # larger weights are cut here: a level is rebuilt at less than twice its weights
-
-
-def _powers() -> np.ndarray:
-    """2^(k/32) for k = 0 … 31, float64: square roots of square roots, the same on every machine."""
-    table = np.ones(1 << FINEST)
-    root = 2.0
-    for bit in reversed(range(FINEST)):
-        root = float(np.sqrt(root))
-        table[(np.arange(table.size) >> bit) & 1 == 1] *= root
-    return table
-
-
-_POWERS = _powers()
 
 
 @dataclass(frozen=True)
@@ -87,26 +71,25 @@ class StepCodes:
         rows, columns = (_relative(codes << (FINEST - self.resolution)) for codes in (self.rows, self.columns))
         return Steps(rows, columns)
 
-    def to_bytes(self) -> bytes:
-        """Nothing for one step; else the resolution, the bytes of the rows' codes, and both, entropy-coded."""
+    @property
+    def bits(self) -> int:
+        """What they add to a model."""
+        return 8 * stored_size(*self.numbers())
+
+    def numbers(self) -> list[np.ndarray]:
+        """What is stored: 0 for one step; else the resolution + 1, the rows' codes, the columns'."""
         if not (self.rows.any() or self.columns.any()):
-            return b""
-        rows = integers.encode(self.rows)
-        return varints.write([self.resolution, len(rows)]) + rows + integers.encode(self.columns)
+            return [np.zeros(1, np.int64)]
+        return [np.array([self.resolution + 1]), self.rows, self.columns]
 
     @classmethod
-    def from_bytes(cls, data: Buffer, rows: int, cols: int) -> StepCodes:
-        """Read :meth:`to_bytes` back; raises :class:`SubbitError` (kind "section") for damage."""
-        view = memoryview(data).cast("B")
-        if len(view) == 0:
+    def read(cls, stream: IntegerReader, rows: int, cols: int) -> StepCodes:
+        """Read :meth:`numbers` back; raises :class:`SubbitError` (kind "section") for damage."""
+        resolution = int(stream.take(1, FINEST + 1)[0]) - 1
+        if resolution < 0:
             return cls.equal(rows, cols)
-        resolution, at = varints.read(view, 0)
-        size, at = varints.read(view, at)
-        if resolution > FINEST or at + size > len(view):
-            raise SubbitError("steps are cut off, or finer than 1/32 octave", kind="section")
         limit = RANGE << resolution
-        row_codes = integers.decode(view[at : at + size], rows, limit=limit)
-        return cls(row_codes, integers.decode(view[at + size :], cols, limit=limit), resolution)
+        return cls(stream.take(rows, limit), stream.take(cols, limit), resolution)
 
 
 def in_range(matrix: np.ndarray) -> tuple[np.ndarray, int]:
@@ -136,5 +119,5 @@ def _codes_for(costs: np.ndarray) -> np.ndarray:
 
 
 def _relative(codes: np.ndarray) -> np.ndarray:
-    scaled: np.ndarray = np.ldexp(_POWERS[codes & 31], (codes >> FINEST).astype(np.int64))
+    scaled: np.ndarray = np.ldexp(POWERS[codes & 31], (codes >> FINEST).astype(np.int64))
     return scaled.astype(np.float32)

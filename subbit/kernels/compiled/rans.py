@@ -6,7 +6,7 @@ import numpy as np
 
 from subbit.kernels.compiled.jit import jit
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "put"]
 
 
 @jit
@@ -46,3 +46,21 @@ def decode(words, contexts, slots, states, symbols):  # type: ignore[no-untyped-
                 used += 1
             states[lane] = x
     return used
+
+
+@jit
+def put(spans, precision, states, words):  # type: ignore[no-untyped-def]
+    lanes = states.size
+    free = words.size
+    shift = np.uint32(precision)
+    for i in range(spans.size - 1, -1, -1):
+        start = spans[i] >> np.uint32(16)
+        frequency = (spans[i] & np.uint32(0xFFFF)) + np.uint32(1)
+        x = states[i & (lanes - 1)]
+        if x >= np.uint64(frequency) << np.uint64(32 - precision):
+            free -= 1
+            words[free] = np.uint16(x)
+            x >>= np.uint32(16)
+        quotient = np.uint32(x // frequency)
+        states[i & (lanes - 1)] = (quotient << shift) + (x - quotient * frequency) + start
+    return free

@@ -6,7 +6,7 @@ import numpy as np
 
 from subbit.kernels.compiled.jit import jit
 
-__all__ = ["column_sums", "contexts", "fill", "quantize", "quantize_with_feedback", "row_means"]
+__all__ = ["column_sums", "quantize", "quantize_with_feedback", "row_means"]
 
 
 @jit
@@ -24,13 +24,6 @@ def column_sums(matrix, row_weights, out):  # type: ignore[no-untyped-def]
     for i in range(matrix.shape[0]):
         for j in range(matrix.shape[1]):
             out[j] += np.float64(abs(matrix[i, j])) * row_weights[i]
-
-
-@jit
-def contexts(row_codes, column_codes, base, count, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = min(max(((row_codes[i] + column_codes[j]) >> 1) - base, 0), count - 1)
 
 
 @jit
@@ -142,10 +135,3 @@ def quantize_with_feedback(  # type: ignore[no-untyped-def]
                 for i in range(rows):
                     target[later, i] += error[k, i] * f32
     return weighted, in_steps, beyond
-
-
-@jit
-def fill(symbols, cls, values, rows, columns, out):  # type: ignore[no-untyped-def]
-    for i in range(out.shape[0]):
-        for j in range(out.shape[1]):
-            out[i, j] = values[cls[i, j], symbols[i, j]] * rows[i] * columns[j]

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["decode", "encode"]
+__all__ = ["decode", "encode", "put"]
 
 
 def encode(symbols: np.ndarray, contexts: np.ndarray, spans: np.ndarray, states: np.ndarray, words: np.ndarray) -> int:
@@ -67,3 +67,24 @@ def decode(words: np.ndarray, contexts: np.ndarray, slots: np.ndarray, states: n
     symbols[:] = np.frombuffer(decoded, np.uint8)
     states[:] = x
     return used
+
+
+def put(spans: np.ndarray, precision: int, states: np.ndarray, words: np.ndarray) -> int:
+    """Code spans of 2^precision, uint32 start << 16 | frequency - 1, span i with state i mod L.
+
+    Fills uint16 `words` from its end and updates uint32 `states`; returns the index of the first word.
+    """
+    lanes, free = states.size, words.size
+    x, found = states.tolist(), []
+    for i, span in reversed(list(enumerate(spans.tolist()))):
+        start, frequency = span >> 16, (span & 0xFFFF) + 1
+        state = x[i & (lanes - 1)]
+        if state >= frequency << (32 - precision):
+            found.append(state & 0xFFFF)
+            state >>= 16
+        quotient, remainder = divmod(state, frequency)
+        x[i & (lanes - 1)] = (quotient << precision) + remainder + start
+    free -= len(found)
+    words[free:] = found[::-1]
+    states[:] = x
+    return free

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["column_sums", "contexts", "fill", "quantize", "quantize_with_feedback", "row_means"]
+__all__ = ["column_sums", "quantize", "quantize_with_feedback", "row_means"]
 
 
 def row_means(matrix: np.ndarray, column_weights: np.ndarray, out: np.ndarray) -> None:
@@ -27,7 +27,7 @@ def column_sums(matrix: np.ndarray, row_weights: np.ndarray, out: np.ndarray) ->
         out += np.abs(matrix[i]).astype(np.float64) * row_weights[i]
 
 
-def contexts(row_codes: np.ndarray, column_codes: np.ndarray, base: int, count: int, out: np.ndarray) -> None:
+def _contexts(row_codes: np.ndarray, column_codes: np.ndarray, base: int, count: int, out: np.ndarray) -> None:
     """Write the context of every weight of a block of rows."""
     out[:] = np.clip(((row_codes[:, None] + column_codes[None, :]) >> 1) - base, 0, count - 1)
 
@@ -45,7 +45,7 @@ def quantize(
     weights lie beyond the last level.
     """
     cls = np.empty(matrix.shape, np.int64)
-    contexts(row_codes, column_codes, base, len(costs), cls)
+    _contexts(row_codes, column_codes, base, len(costs), cls)
     inv = inverse_rows[:, None] * inverse_columns[None, :]
     a = np.abs(matrix) * inv
     best, far = _levels(a, cls, costs, centers)
@@ -91,9 +91,7 @@ def quantize_with_feedback(
     return weighted, in_steps, beyond
 
 
-def _levels(
-    a: np.ndarray, cls: np.ndarray, costs: np.ndarray, centers: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _levels(a: np.ndarray, cls: np.ndarray, costs: np.ndarray, centers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The level of magnitudes `a` in steps, and which lie beyond the last one."""
     levels = costs.shape[1]
     top = np.float32(levels - 1)
@@ -122,10 +120,3 @@ def _weighted(d: np.ndarray, inv: np.ndarray, row_costs: np.ndarray, column_cost
 def _total(values: np.ndarray, start: float = 0.0) -> float:
     """One value after the other added to `start`."""
     return float(np.cumsum(np.concatenate([[start], values.ravel()]))[-1])
-
-
-def fill(
-    symbols: np.ndarray, cls: np.ndarray, values: np.ndarray, rows: np.ndarray, columns: np.ndarray, out: np.ndarray
-) -> None:
-    """out[i, j] = values[context, symbol]·rows[i]·columns[j], rounded after each multiplication."""
-    np.multiply(values[cls, symbols] * rows[:, None], columns[None, :], out=out)

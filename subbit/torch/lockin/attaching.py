@@ -15,7 +15,7 @@ from subbit.torch.lockin.gap import DEFAULT_GAP, gap_threshold, gaps_of, resampl
 from subbit.torch.lockin.lock import KEEPS, LockIn
 from subbit.torch.lockin.locked import locked
 from subbit.torch.lockin.planes import Template, plane_maker
-from subbit.torch.lockin.targets import chosen, unwrapped
+from subbit.torch.targets import chosen, unwrapped
 
 __all__ = ["attach"]
 

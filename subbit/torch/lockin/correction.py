@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 from subbit.errors import SubbitError, UsageError
 from subbit.planning.corrections import CORRECTION
 from subbit.records import matrix_shape
-from subbit.torch.lockin.targets import Target
+from subbit.torch.targets import Target
 
 __all__ = ["Correction", "check_correction", "correct", "fold", "joined"]
 

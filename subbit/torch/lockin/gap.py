@@ -10,7 +10,7 @@ import torch
 
 from subbit.errors import SubbitError, UsageError
 from subbit.kernels import kernel
-from subbit.torch.lockin.targets import Target
+from subbit.torch.targets import Target
 
 __all__ = ["DEFAULT_GAP", "gap_threshold", "gaps_of", "resampled"]
 

@@ -24,8 +24,8 @@ from subbit.tensors import decode, encode, relative_error
 from subbit.torch.lockin.coded import VALUES, Coded
 from subbit.torch.lockin.lock import LockIn
 from subbit.torch.lockin.saving import untied
-from subbit.torch.lockin.targets import Target, chosen, unwrapped
 from subbit.torch.state import as_array, dtype_name
+from subbit.torch.targets import Target, chosen, unwrapped
 from subbit_formats.sbit import Writer, open_reader
 
 __all__ = ["Quantized", "quantize"]

@@ -17,8 +17,8 @@ from subbit.kernels import kernel
 from subbit.planning.coverage import matches
 from subbit.signs.excursions import Excursions
 from subbit.torch.lockin.classes import weight_class
-from subbit.torch.lockin.targets import chosen, unwrapped
 from subbit.torch.state import as_array
+from subbit.torch.targets import chosen, unwrapped
 
 __all__ = ["FlipTracker"]
 

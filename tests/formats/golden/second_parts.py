@@ -101,3 +101,40 @@ def integers(data: bytes, count: int) -> list[int]:
 
 def numbers(data: bytes, count: int) -> list[int]:
     return [n - 1 for n in accumulate(gap + 1 for gap in integers(data, count))]
+
+
+class Stream:
+    """A stream of integers, from the start of `data`."""
+
+    def __init__(self, data: bytes) -> None:
+        (self.x,) = struct.unpack_from("<I", data)
+        self.data, self.at = data, 4
+
+    def numbers(self, count: int) -> list[int]:
+        seen: dict[tuple[int, ...], list[int]] = {}
+        return [self.number(seen) for _ in range(count)]
+
+    def signed(self, count: int) -> list[int]:
+        return [-((z + 1) // 2) if z % 2 else z // 2 for z in self.numbers(count)]
+
+    def number(self, seen: dict[tuple[int, ...], list[int]]) -> int:
+        digits, found = 0, [1]
+        while digits < 32 and self.bit(seen.setdefault((digits,), [0, 0])):
+            digits += 1
+        for depth in range(digits):
+            even = [0, 0]  # forgotten at once: its chance is a half
+            place = (digits, *found)
+            found.append(self.bit(seen.setdefault(place, [0, 0]) if depth < 5 else even))
+        return int("".join(map(str, found)), 2) - 1
+
+    def bit(self, counts: list[int]) -> int:
+        zeros, ones = counts
+        p = min(max((2 * ones + 1) * 65536 // (2 * (zeros + ones) + 2), 32), 65504)
+        t = self.x % 65536
+        bit = int(t < p)
+        self.x = p * (self.x >> 16) + t if bit else (65536 - p) * (self.x >> 16) + t - p
+        if self.x < 65536:
+            self.x = self.x << 16 | struct.unpack_from("<H", self.data, self.at)[0]
+            self.at += 2
+        counts[bit] += 1
+        return bit

@@ -17,15 +17,21 @@ from typing import Any
 import xxhash
 import zstandard
 
-from tests.formats.golden.second_parts import Cursor, f32, fields, halves, integers, numbers, rans, seen
+from tests.formats.golden.second_factors import factors
+from tests.formats.golden.second_parts import f32, fields, halves, seen
 from tests.formats.golden.second_planes import flips, plane, word
+from tests.formats.golden.second_scalar import scalar
+from tests.formats.golden.second_trellis import trellis
 
 SIZES = {"float64": 8, "complex64": 8, "int64": 8, "uint64": 8, "complex128": 16}
 SIZES |= dict.fromkeys(("float32", "int32", "uint32"), 4)
 SIZES |= dict.fromkeys(("float16", "bfloat16", "int16", "uint16"), 2)
 
 
-def read(path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
+Tensor = tuple[str, tuple[int, ...], bytes]
+
+
+def read(path: Path) -> dict[str, Tensor]:
     """Every tensor and alias of a file as (element type, shape, little-endian bytes of its elements)."""
     data = path.read_bytes()
     if path.suffix == ".json":
@@ -38,6 +44,8 @@ def read(path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
     index = json.loads(data[offset : offset + index_size])
     hashes = [data[at : at + 16] for at in range(offset + index_size, size, 16)]
     found, extras = {}, index.get("extras", [])
+    hint = index.get("metadata", {}).get("subbit.base")
+    parents = read(path.parent / hint) if hint else {}
     sections = places(data, [s for t in index["tensors"] for _, s in t["sections"]] + [e["size"] for e in extras])
     assert len(sections) == len(hashes) == count
     assert [digest(section) for section in sections] == hashes
@@ -45,7 +53,9 @@ def read(path: Path) -> dict[str, tuple[str, tuple[int, ...], bytes]]:
     for tensor in index["tensors"]:
         codec, shape = index["codecs"][tensor["codec"]], tuple(tensor["shape"])
         parts = {name: next(left) for name, _ in tensor["sections"]}
-        found[tensor["name"]] = tensor["dtype"], shape, decode(codec, shape, tensor["dtype"], parts)
+        found[tensor["name"]] = tensor["dtype"], shape, decode(
+            codec, shape, tensor["dtype"], parts, parents.get(tensor["name"])
+        )  # fmt: skip
     for extra, section in zip(extras, left, strict=True):
         seen.add("extra, " + ("plain" if "raw_size" not in extra else "compressed"))
         assert len(unpacked(section, extra["raw_size"]) if "raw_size" in extra else section) > 0
@@ -71,9 +81,14 @@ def unpacked(frame: bytes, size: int) -> bytes:
     return zstandard.ZstdDecompressor().decompress(frame)
 
 
-def decode(codec: dict[str, Any], shape: tuple[int, ...], dtype: str, parts: dict[str, bytes]) -> bytes:
+def decode(
+    codec: dict[str, Any], shape: tuple[int, ...], dtype: str, parts: dict[str, bytes], parent: Tensor | None
+) -> bytes:
     knobs = codec.get("knobs", {})
     seen.add(codec["id"])
+    if codec["id"] == "same":
+        assert parts == {}
+        return checked(parent, knobs)
     if codec["id"] == "dense":
         return dense(parts["data"], math.prod(shape) * SIZES.get(dtype, 1), SIZES.get(dtype, 1))
     rows, cols = matrix(shape)
@@ -81,10 +96,34 @@ def decode(codec: dict[str, Any], shape: tuple[int, ...], dtype: str, parts: dic
     if codec["id"] == "uniform":
         values = uniform(knobs, rows, cols, parts)
     elif codec["id"] == "deadzone":
-        values = scalar(rows, cols, parts, signed=True)
+        values = scalar(rows, cols, parts["codes"], signed=True)
+    elif codec["id"] == "factors":
+        values = factors(rows, cols, parts)
+    elif codec["id"] == "trellis":
+        values = trellis(knobs, rows, cols, parts["codes"], signed=True)
+    elif codec["id"] == "delta":
+        difference = scalar(rows, cols, parts["codes"], signed=True)
+        values = f32(p + d for p, d in zip(singles(parent, knobs), difference, strict=True))
     else:
-        values = signed(knobs, rows, cols, parts)
+        below = [math.copysign(1, p) < 0 for p in singles(parent, knobs["signs"])] if "parent" in knobs["signs"] else []
+        values = signed(knobs, rows, cols, parts, below)
     return elements(array("f", values), dtype)
+
+
+def checked(parent: Tensor | None, knobs: dict[str, Any]) -> bytes:
+    assert parent is not None
+    dtype, shape, data = parent
+    assert digest(" ".join([dtype, *map(str, shape)]).encode() + b"\n" + data).hex() == knobs["parent"]
+    return data
+
+
+def singles(parent: Tensor | None, knobs: dict[str, Any]) -> array[float]:
+    data = checked(parent, knobs)
+    dtype = parent[0] if parent else ""
+    if dtype == "bfloat16":
+        data = b"".join(b"\0\0" + data[k : k + 2] for k in range(0, len(data), 2))
+    code = {"bfloat16": "f", "float16": "e", "float32": "f", "float64": "d"}[dtype]
+    return f32(struct.unpack(f"<{len(data) // struct.calcsize(code)}{code}", data))
 
 
 def elements(values: array[float], dtype: str) -> bytes:
@@ -128,16 +167,18 @@ def code_rows(data: bytes, rows: int, count: int, width: int) -> Iterator[list[i
     return (fields(data[i * size : (i + 1) * size], [width] * count) for i in range(rows))
 
 
-def signed(knobs: dict[str, Any], rows: int, cols: int, parts: dict[str, bytes]) -> list[float]:
+def signed(knobs: dict[str, Any], rows: int, cols: int, parts: dict[str, bytes], below: list[bool]) -> list[float]:
     kind = knobs["magnitudes"]["kind"]
     seen.update((kind, f"{knobs['signs']['kind']}, {'flips' if 'flips' in parts else 'no flips'}"))
     magnitudes: Iterable[float]
     if kind == "lowbit":
-        magnitudes = scalar(rows, cols, parts, signed=False)
+        magnitudes = scalar(rows, cols, parts["codes"], signed=False)
+    elif kind == "trellis":
+        magnitudes = trellis(knobs["magnitudes"], rows, cols, parts["codes"], signed=False)
     else:
         readers = {"scales": rank_k, "vector": vector, "one-of-n": one_of_n}
         magnitudes = readers[kind](knobs["magnitudes"], rows, cols, parts)
-    negative = plane(knobs["signs"], rows, cols, parts.get("signs", b""))
+    negative = below or plane(knobs["signs"], rows, cols, parts.get("signs", b""))
     flipped = flips(parts.get("flips", b""), rows * cols)
     return [-m if n ^ f else m for m, n, f in zip(magnitudes, negative, flipped, strict=True)]
 
@@ -181,60 +222,3 @@ def one_of_n(knobs: dict[str, Any], rows: int, cols: int, parts: dict[str, bytes
     for at, magnitude in enumerate(values):
         i, j = divmod(at, cols)
         yield magnitude if j % n == places[i][j // n] else 0.0
-
-
-def scalar(rows: int, cols: int, parts: dict[str, bytes], signed: bool) -> array[float]:
-    model, name = Cursor(parts["model"]), "deadzone" if signed else "lowbit"
-    (step,) = struct.unpack("<f", model.take(4))
-    count, base = model.varint(), model.varint()
-    contexts = None
-    if count > 1:
-        seen.add(f"{name}, contexts")
-        r, s = integers(model.blob(), rows), integers(model.blob(), cols)
-        contexts = bytes(min(max((a + b >> 1) - base, 0), count - 1) for a in r for b in s)
-    group, relative = cols, [0] * rows
-    if blob := model.blob():
-        seen.add(f"{name}, groups")
-        steps = Cursor(blob)
-        group = steps.varint()
-        relative = integers(blob[steps.at :], rows * -(-cols // group))
-    table = model.frequencies()
-    near = min(4, len(table[0]) // 2 + 1 if signed else len(table[0]))
-    centres = [unfold(z) for z in integers(model.blob(), near * count)]
-    high = max(1, 2**18 // cols)
-    blocks = [(i * cols, min(i + high, rows) * cols) for i in range(0, rows, high)]
-    symbols = bytes(table[c].index(max(table[c])) for c in contexts or bytes(rows * cols))
-    if any(max(row) < 4096 for row in table):
-        codes = Cursor(parts["codes"])
-        sizes = integers(model.blob(), len(blocks))
-        symbols = b"".join(
-            rans(codes.take(size), stop - start, table, contexts and contexts[start:stop])
-            for size, (start, stop) in zip(sizes, blocks, strict=True)
-        )
-        codes.end()
-        seen.add(f"{len(blocks)} blocks")
-    model.end()
-    quarters = struct.unpack(">4f", bytes.fromhex("3f8000003f9837f03fb504f33fd744fd"))
-    units = f32(step * quarters[e % 4] * 2.0 ** (e // 4) for e in relative)
-    values = [
-        [value(s, centres[near * c : near * c + near], signed) for s in range(len(table[0]))] for c in range(count)
-    ]
-    v = [values[c][s] for c, s in zip(contexts or bytes(rows * cols), symbols, strict=True)]
-    if "beyond" in parts:
-        seen.add(f"{name}, beyond")
-        beyond = Cursor(parts["beyond"])
-        far = beyond.varint()
-        for place, z in zip(numbers(beyond.blob(), far), integers(beyond.blob(), far), strict=True):
-            v[place] = f32([unfold(z)])[0]
-    groups = -(-cols // group)
-    return f32(x * units[n // cols * groups + n % cols // group] for n, x in enumerate(v))
-
-
-def unfold(z: int) -> int:
-    return -((z + 1) // 2) if z % 2 else z // 2
-
-
-def value(symbol: int, centres: list[int], signed: bool) -> float:
-    level = (symbol + 1) // 2 if signed else symbol
-    a = 256 * level + (centres[level] if level < 4 else 0)
-    return (-a if signed and symbol and symbol % 2 == 0 else a) / 256

@@ -25,14 +25,20 @@ from tests.formats.golden.second_parts import seen
 GOLDEN = Path(subbit.__file__).parents[1] / "formats" / "golden"
 DIGESTS: dict[str, Any] = json.loads((GOLDEN / "digests.json").read_text(encoding="utf-8"))
 NEWEST = sorted({name.split("/")[0] for name in DIGESTS}, key=lambda r: tuple(map(int, r.split("."))))[-1]
+PARENT = GOLDEN / NEWEST / "parent.sbit"
+"""The parent checkpoint of `base.sbit`; all other files ignore it."""
 SMALLEST = sorted((n for n in DIGESTS if n.endswith(".sbit")), key=lambda n: (GOLDEN / n).stat().st_size)[:3]
 
 WAYS = {"dense, mode 0", "dense, mode 1", "extra, plain", "extra, compressed", "flips, gaps", "flips, mask"}
 WAYS |= {f"{part}, mode {mode}" for part in ("integers", "factors", "codebook") for mode in (0, 1)}
-WAYS |= {f"{codec}, {case}" for codec in ("deadzone", "lowbit") for case in ("contexts", "groups", "beyond")}
+WAYS |= {f"{codec}, {case}" for codec in ("deadzone", "lowbit") for case in ("contexts", "steps", "beyond")}
 WAYS |= {f"{kind}, {case}" for kind in KINDS for case in ("flips", "no flips")} - {"stored, flips"}
+WAYS |= {"factors, alone", "factors, residual"}
 WAYS |= {"one-of-n, stored", "one-of-n, seeded"}
-WAYS |= {"1 blocks", "2 blocks", "1 lanes", "2 lanes", "16 lanes", *CODECS, *MAGNITUDES}
+WAYS |= {f"trellis, {way}" for way in ("mode 0", "mode 1", "mode 2", "mode 4", "mode 5", "rate 0", "rotation")}
+WAYS |= {f"trellis, mode {mode} of magnitudes" for mode in (0, 1)}
+WAYS |= {"1 blocks", "2 blocks", "1 lanes", "2 lanes", "16 lanes", "1 lanes of runs", "4 lanes of runs", "escapes"}
+WAYS |= {*CODECS, *MAGNITUDES}
 
 each_golden = pytest.mark.parametrize("name", DIGESTS)
 
@@ -51,8 +57,8 @@ def test_digests_name_all_files() -> None:
 @each_golden
 def test_library(name: str, kernels: str) -> None:
     with environment(SUBBIT_KERNELS=kernels):
-        subbit.verify(GOLDEN / name)
-        loaded = subbit.load(GOLDEN / name)
+        subbit.verify(GOLDEN / name, base=PARENT)
+        loaded = subbit.load(GOLDEN / name, base=PARENT)
     found = {
         key: {"dtype": value.dtype.name, "shape": list(value.shape), "sha256": sha256(value.tobytes())}
         for key, value in loaded.items()

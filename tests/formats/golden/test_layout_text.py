@@ -13,7 +13,9 @@ import pytest
 import subbit_formats
 from subbit.codecs import CODECS, MAGNITUDES, OneOfN
 from subbit.coders import integers, rans
+from subbit.coders.adaptive import IntegerWriter
 from subbit.coders.frequencies import Frequencies
+from subbit.parents import content_hash
 from subbit.signs import KINDS
 
 FORMATS = Path(subbit_formats.__file__).parents[1]
@@ -35,7 +37,11 @@ def test_every_codec_stands_in_a_table_with_its_knobs(name: str, cls: Any) -> No
 @pytest.mark.parametrize(("name", "cls"), KINDS.items())
 def test_every_sign_plane_stands_in_templates(name: str, cls: Any) -> None:
     assert TEMPLATES.count(f"\n**`{name}`**") == 1
-    assert set(knobs(cls)) <= {"seed", "rank", "width"}
+    assert set(knobs(cls)) <= {"seed", "rank", "width", "parent"}
+
+
+def test_example_of_a_content_hash() -> None:
+    assert f"`{content_hash(np.array([1, -2], np.float32))}`" in LAYOUTS
 
 
 def test_examples_of_parts() -> None:
@@ -50,8 +56,11 @@ def test_examples_of_parts() -> None:
     numbers = integers.encode(np.array([3, 300, 0])).hex(" ")
     text = " ".join(LAYOUTS.split())
     places = OneOfN(8, "seeded", 7).seeded_places(0, 3, 30).tolist()
+    stream = IntegerWriter()
+    for array in ([3, 300, 0], [], [2, 2, 2, 3]):
+        stream.add(np.array(array, np.int64))
     assert f"of 30 columns are {', '.join(' '.join(map(str, row)) for row in places)}." in text
-    for example in (coded.hex(" "), block, numbers):
+    for example in (coded.hex(" "), block, numbers, stream.finish().hex(" ")):
         assert f"`{example}`" in text
     assert " ".join(map(str, symbols)) in text
     assert " ".join(map(str, contexts)) in text

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from subbit.codecs import DeadZone, Signed
 from subbit.codecs.magnitudes.lowbit import LowBit
+from subbit.codecs.scalar.model import Model
 from subbit.errors import SubbitError
 from subbit.records import matrix_shape
 from subbit.signs import Stored
@@ -135,7 +136,8 @@ def test_weights_beyond_the_last_level_are_exact_to_a_step() -> None:
     weight = weights((128, 128))
     weight[5, 7], weight[100, 3] = 4.0, -6.0
     encoded = DeadZone(3.0).encode(weight)
-    assert "beyond" in encoded.sections
+    model, _ = Model.read(np.frombuffer(encoded.sections["codes"], np.uint8), 128, 128, signed=True)
+    assert model.beyond.positions.tolist() == [5 * 128 + 7, 100 * 128 + 3]
     decoded = DeadZone(3.0).decode(encoded)
     assert abs(decoded[5, 7] - 4) < 0.01
     assert abs(decoded[100, 3] + 6) < 0.01
@@ -173,9 +175,9 @@ def test_importance_of_any_scale(scale: float) -> None:
 @pytest.mark.parametrize("step", [0.0, -1.0, np.nan, np.inf, 3e38])
 def test_impossible_steps_are_refused(step: float) -> None:
     encoded = DeadZone(3.0).encode(hostile("every size", (64, 64)), importance((64, 64)))
-    model = np.float32(step).tobytes() + bytes(encoded.sections["model"])[4:]
+    codes = np.float32(step).tobytes() + bytes(encoded.sections["codes"])[4:]
     with pytest.raises(SubbitError) as caught:
-        DeadZone(3.0).decode(replace(encoded, sections={**encoded.sections, "model": model}))
+        DeadZone(3.0).decode(replace(encoded, sections={"codes": codes}))
     assert caught.value.kind == "section"
 
 
@@ -192,7 +194,8 @@ def test_flipped_bits_give_an_error_or_finite_shapes() -> None:
 
 
 @pytest.mark.parametrize(
-    "knobs", [{"rate": 0}, {"rate": -1.0}, {"rate": 13}, {"rate": float("nan")}, {"rate": True}],
+    "knobs",
+    [{"rate": 0}, {"rate": -1.0}, {"rate": 13}, {"rate": float("nan")}, {"rate": True}],
 )
 def test_bad_knobs(knobs: dict[str, float]) -> None:
     with pytest.raises(SubbitError) as caught:

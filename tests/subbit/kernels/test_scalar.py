@@ -46,17 +46,6 @@ def test_sums(shape: tuple[int, int], seed: int, power: int) -> None:
     assert_twins("column_sums", matrix, random.random(rows), np.full(cols, np.nan), outs=1)
 
 
-@settings(deadline=None, max_examples=40)
-@given(SHAPES, st.integers(0, 999), st.integers(0, 20), st.integers(1, 16))
-def test_contexts(shape: tuple[int, int], seed: int, base: int, count: int) -> None:
-    random = np.random.default_rng(seed)
-    rows, columns = (random.integers(0, 60, size, np.int32) for size in shape)
-    out = np.full(shape, 255, np.uint8)
-    assert_twins("contexts", rows, columns, base, count, out, outs=1)
-    plain.contexts(rows, columns, base, count, out)
-    assert out.max() < count
-
-
 @settings(deadline=None, max_examples=80)
 @given(
     SHAPES, st.integers(0, 999), st.integers(1, 16), st.sampled_from([4, 64]),
@@ -108,22 +97,8 @@ def test_quantize_takes_the_cheapest_of_its_candidates() -> None:
     symbols = np.empty((30, 40), np.uint8)
     found = np.zeros((1, 64), np.int64), np.zeros((1, 64))
     steps = inverse, equal.astype(np.float32)
-    compiled.quantize(
-        matrix, *steps, equal[:30], equal, codes[:30], codes, 0, costs, centers, False, symbols, *found
-    )
+    compiled.quantize(matrix, *steps, equal[:30], equal, codes[:30], codes, 0, costs, centers, False, symbols, *found)
     a = np.abs(matrix) * np.float32(3)
     every = (a[..., None] - centers[0]) ** 2 + costs[0]
     chosen = np.take_along_axis(every, symbols[..., None].astype(int), axis=2)[..., 0]
     assert np.allclose(chosen, every.min(axis=2), atol=1e-6)
-
-
-@settings(deadline=None, max_examples=40)
-@given(SHAPES, st.integers(0, 999), st.integers(1, 16))
-def test_fill(shape: tuple[int, int], seed: int, count: int) -> None:
-    rows, cols = shape
-    random = np.random.default_rng(seed)
-    symbols = random.integers(0, 127, shape, np.uint8)
-    cls = random.integers(0, count, shape, np.uint8)
-    values = random.standard_normal((count, 127)).astype(np.float32)
-    steps = random.random(rows).astype(np.float32), random.random(cols).astype(np.float32)
-    assert_twins("fill", symbols, cls, values, *steps, np.full(shape, np.nan, np.float32), outs=1)

@@ -40,7 +40,7 @@ def test_declared_templates_are_used_where_they_hold(tmp_path: Path) -> None:
     with subbit.open(report.path) as file:
         assert file["true.weight"].codec == "signed"
         assert {"signs", "flips"}.isdisjoint(file["true.weight"].encoded.sections)
-        assert file["lie.weight"].codec == "deadzone"
+        assert file["lie.weight"].codec == "trellis"
         assert dict(file.metadata) == {"format": "pt", "other": "text"}  # the claim is spent
     rows = {row.name: row for row in report.tensors}
     assert rows["true.weight"].free_signs
@@ -76,7 +76,7 @@ def test_a_plan_edited_in_python_and_as_json(tmp_path: Path) -> None:
     plan = subbit.plan(arrays, bits=1.0).using("layers.0.*", subbit.Uniform(4)).using("layers.2.weight", subbit.Dense())
     assert subbit.Plan.from_json(plan.to_json()) == plan
     report = subbit.compress(arrays, tmp_path / "m.sbit", plan=subbit.Plan.from_json(plan.to_json()))
-    assert [row.codec for row in report.tensors] == ["uniform", "deadzone", "dense", "dense"]
+    assert [row.codec for row in report.tensors] == ["uniform", "trellis", "dense", "dense"]
     same_bits(subbit.load(tmp_path / "m.sbit")["layers.2.weight"], arrays["layers.2.weight"])
 
 
@@ -108,7 +108,7 @@ def test_keep_cover_and_embeddings(tmp_path: Path) -> None:
         arrays, tmp_path / "m.sbit", bits=1.5, keep=["*router*"], cover=["*embed_tokens*"], embeddings=4
     )
     assert {row.name: row.codec for row in report.tensors} == {
-        "embed_tokens.weight": "deadzone", "a.weight": "deadzone", "router.weight": "dense",
+        "embed_tokens.weight": "trellis", "a.weight": "trellis", "router.weight": "dense",
     }  # fmt: skip
     report = subbit.compress(arrays, tmp_path / "n.sbit", bits=1.5, embeddings=16)
     assert report.tensors[1].codec == "dense"

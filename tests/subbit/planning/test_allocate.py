@@ -62,6 +62,13 @@ def test_steps_are_taken_in_the_order_of_their_slopes() -> None:
     assert allocate([flat, steep], 3.0) == [Point(1, 10), Point(2, 0)]
 
 
+def test_steps_from_an_exact_point_are_taken_whole_or_not_at_all() -> None:
+    curves = [[Point(10, 100, exact=True), Point(50, 20)], [Point(10, 50, exact=True), Point(20, 45)], [Point(0, 9)]]
+    assert allocate(curves, 49.0) == [curves[0][0], curves[1][1], curves[2][0]]
+    assert allocate(curves, 60.0) == [curves[0][1], curves[1][0], curves[2][0]]
+    assert refine(curves[0]) == curves[0]
+
+
 def test_refine_stays_between_its_neighbours() -> None:
     points = [Point(10, 80, 0), Point(20, 20, 0), Point(30, 5, 1)]
     refined = refine(points)

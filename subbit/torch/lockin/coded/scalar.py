@@ -9,7 +9,8 @@ from torch import nn
 from subbit.codecs import DeadZone, LowBit
 from subbit.codecs.scalar.coding import budget_bits
 from subbit.codecs.scalar.density import Density
-from subbit.codecs.scalar.quantizer import CENTERED, LEVELS, Costs, Pass, Tables, fit_frequencies, run
+from subbit.codecs.scalar.parts import CENTERED
+from subbit.codecs.scalar.quantizer import LEVELS, Costs, Pass, Tables, fit_levels, run
 from subbit.codecs.scalar.search import Quantized, Scene, best_scene, fit_budget, plain_scene, total_bits
 from subbit.codecs.scalar.steps import StepCodes, Steps
 from subbit.codecs.scalar.writing import write_sections
@@ -52,7 +53,7 @@ class ScalarValues(Values):
         super().__init__(target, codec)
         self.signed, (rows, cols) = isinstance(codec, DeadZone), target.shape
         self.limit = budget_bits(codec.rate, rows, cols)
-        step_bits = 8 * len(_row_steps(np.full(rows, _MIDDLE), cols).to_bytes())
+        step_bits = _row_steps(np.full(rows, _MIDDLE), cols).bits
         by_row = step_bits + _SCALE_BITS * rows <= self.limit / 4
         scales = nn.Parameter(torch.zeros(rows, device=target.device)) if by_row else None
         budget = _AIM * self.limit - (step_bits if by_row else 0)
@@ -87,13 +88,13 @@ class ScalarValues(Values):
     @torch.no_grad()
     def assign(self, target: torch.Tensor) -> None:
         """Choose levels, then move the step towards the budget; beyond the budget, choose anew with a larger step."""
-        step_bits = 8.0 * len(self._step_codes().to_bytes())
+        step_bits = self._step_codes().bits
         relative = torch.from_numpy(self._steps().rows[:, None]).to(target.device)
         self.step.clamp_(min=torch.linalg.vector_norm(target / relative).item() / target.numel() ** 0.5 / _FINEST)
         while True:  # at fixed costs, so that a larger step always takes fewer bits
             quantized = self._quantized(target)
             bits = total_bits(quantized, target.numel()) + step_bits
-            if bits <= self.limit or quantized.found.frequencies.certain or self.step.item() >= _WIDEST:
+            if bits <= self.limit or quantized.found.levels.count == 1 or self.step.item() >= _WIDEST:
                 break
             self._move(min(max(bits / self.limit, _COARSER), _COARSEST))
         costs = torch.from_numpy(quantized.tables.costs)
@@ -107,11 +108,11 @@ class ScalarValues(Values):
     def sections(self) -> dict[str, bytes]:
         """The model with one context, and the symbols."""
         symbols = self.symbols.cpu().numpy()
-        histogram = np.bincount(symbols.ravel(), minlength=2 * LEVELS)[None]
+        histogram = np.bincount(symbols.ravel(), minlength=2 * LEVELS - 1)[None]
         tables = Tables(self._costs(), self._integers())
-        found = Pass(histogram, fit_frequencies(histogram), 0.0, 0.0, 0, tables)
+        found = Pass(fit_levels(histogram, self.signed), 0.0, 0.0, 0.0, 0, tables)
         matrix = np.empty(symbols.shape, np.float32)  # its shape is all that is asked for
-        return write_sections(self._found(matrix, found, symbols), self._step_codes().to_bytes())
+        return write_sections(self._found(matrix, found, symbols), self._step_codes())
 
     def _quantized(self, target: torch.Tensor) -> Quantized:
         """What the codec's own pass makes of a target at the step, the centres and the costs of now."""

@@ -12,7 +12,7 @@ from subbit.codecs import LowBit, OneOfN, Vector
 VECTOR = Vector(4, 8)
 SECTIONS = {
     VECTOR: {"codes", "codebook", "scales"},
-    LowBit(0.9): {"model", "codes"},
+    LowBit(0.9): {"codes"},
     OneOfN(4): {"places", "factors"},
     OneOfN(4, "seeded", 3): {"factors"},
 }

@@ -1,4 +1,4 @@
-"""Which weights of a model get template signs."""
+"""Which weights of a model are meant: by patterns of their names, or all that codecs usually take."""
 
 from __future__ import annotations
 

@@ -11,8 +11,12 @@ from subbit.kernels import kernel
 
 __all__ = ["DAMPING", "Feedback", "feedback"]
 
-DAMPING = 0.01
-"""Of the mean variance, added to every column's: what the statistics cannot know."""
+DAMPING = 0.2
+"""Of a column's variance, added to it: correlations count a little less than the statistics say.
+
+Relative to the column's own, because a few massive activations would drown all others in a share of the mean.
+"""
+_FLOOR = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,8 +25,8 @@ class Feedback:
 
     `order`: columns as they are coded, the one of least conditional variance first, so that the largest corrects all
     others. `factor[k, l]`, k > l in that order, float32: what a unit of error in the l-th adds to the target of the
-    k-th; ones on the diagonal. `variances` (float64, by column): what an error of the target costs. Then tr(E H Eᵀ) is the sum of squared
-    target errors × variances. Source: LDLQ of QuIP, arXiv 2307.13304, in pivoted order.
+    k-th; ones on the diagonal. `variances` (float64, by column): what an error of the target costs. Then tr(E H Eᵀ) is
+    the sum of squared target errors × variances. Source: LDLQ of QuIP, arXiv 2307.13304, in pivoted order.
     """
 
     order: np.ndarray
@@ -38,7 +42,8 @@ def feedback(columns: np.ndarray, damping: float = DAMPING) -> Feedback:
     if not mean > 0:
         hint = "calibrate with text that reaches this layer"
         raise SubbitError("the inputs have no energy", kind="curvature", hint=hint)
-    work[np.diag_indices(n)] += damping * mean
+    diagonal = np.diag_indices(n)
+    work[diagonal] = work[diagonal] * (1 + damping) + _FLOOR * mean
     order, pivots, lower = np.empty(n, np.intp), np.empty(n), np.empty((n, n), np.float32)
     kernel("cholesky").pivoted(work, order, pivots, lower)
     variances = np.empty(n)

@@ -1,0 +1,8 @@
+"""What is left of models after compression, by their own yardsticks, beside the peers in the same evaluation.
+
+python -m benchmarks.quality [WHAT …]     run what results/quality.json lacks (models, or patterns of jobs)
+python -m benchmarks.quality --list       name the jobs, and say which are stored
+python -m benchmarks.quality --readme     put the stored tables into README.md, draw results/quality/*.png
+
+A finished job is stored at once: an interrupted benchmark goes on where it was.
+"""

@@ -1,0 +1,130 @@
+"""Walks along a bitshift trellis: the best one for given weights (Viterbi), and the weights of a given one.
+
+A tile is a run of weights and a string of bits. The running sum of the rates (integers, 2^-16 bit a weight) says
+after how many bits a weight stands: ⌈sum / 65536⌉. Its state is the last `state_bits` bits before there, the newest
+one on top, zeros before the first one. Its phase counts the weights since the last new bit. Weights of rate 0 are 0
+and touch nothing. `table` float32[8, 2**state_bits] holds the value of every phase and state.
+Source: Tseng et al., "QTIP: Quantization with Trellises and Incoherence Processing", arXiv 2406.11235.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["decode", "decode_even", "encode"]
+
+FAR = np.float32(1e30)
+
+
+def steps(rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """New bits (0 … 8) and phase (0 … 7) of every weight, as int64; both 0 where the rate is 0."""
+    sums = np.cumsum(rates, dtype=np.int64)
+    bits = ((sums + 65535) >> 16) - ((sums - rates + 65535) >> 16)
+    number = np.cumsum(rates > 0)
+    since = np.maximum.accumulate(np.where(bits > 0, number, 1))
+    phases = np.where(rates > 0, number - since, 0)
+    return bits, phases
+
+
+def encode(
+    targets: np.ndarray,
+    scales: np.ndarray,
+    rates: np.ndarray,
+    table: np.ndarray,
+    decisions: np.ndarray,
+    packed: np.ndarray,
+) -> None:
+    """Add to packed uint8 (zeros) the bits that make Σ (target − scale · value)² smallest, over all walks.
+
+    `decisions` uint8[window, 2**state_bits / 2] is scratch: whenever it is full the best walk so far is
+    traced back and its older half is settled. Costs are float32; the first of equal states and predecessors wins.
+    """
+    cost = np.full(table.shape[1], FAR)
+    cost[0] = 0
+    bits, phases = steps(rates)
+    widths: list[int] = []
+    settled = 0
+    for t in np.flatnonzero(rates):
+        b = int(bits[t])
+        if b:
+            if len(widths) == len(decisions):
+                keep = len(widths) // 2
+                settled = _settle(cost, decisions, widths, keep, packed, settled)
+                decisions[: len(widths) - keep] = decisions[keep : len(widths)].copy()
+                del widths[:keep]
+            candidates = cost.reshape(-1, 1 << b)
+            best = candidates.argmin(axis=1)
+            decisions[len(widths), : len(best)] = best
+            widths.append(b)
+            cost = np.tile(candidates[np.arange(len(best)), best], 1 << b)
+        gap = targets[t] - scales[t] * table[phases[t]]
+        cost = cost + gap * gap
+        if t & 63 == 63:
+            cost = cost - cost[0]
+    _settle(cost, decisions, widths, len(widths), packed, settled)
+
+
+def _settle(
+    cost: np.ndarray, decisions: np.ndarray, widths: list[int], keep: int, packed: np.ndarray, settled: int
+) -> int:
+    """Trace back from the best state, write the bits of the first `keep` steps behind `settled` bits."""
+    top = len(cost).bit_length() - 1
+    state = int(cost.argmin())
+    symbols = []
+    for step in range(len(widths) - 1, -1, -1):
+        b = widths[step]
+        symbols.append(state >> (top - b))
+        low = state & ((1 << (top - b)) - 1)
+        state = low << b | int(decisions[step, low])
+    for b, symbol in zip(widths[:keep], symbols[::-1], strict=False):
+        for place in range(b):
+            at = settled + place
+            packed[at >> 3] |= (symbol >> place & 1) << (at & 7)
+        settled += b
+    return settled
+
+
+def decode(
+    packed: np.ndarray,
+    starts: np.ndarray,
+    tile_rows: int,
+    classes: np.ndarray,
+    rates: np.ndarray,
+    scales: np.ndarray,
+    table: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """out[rows, cols] = scale · value; row i has the rates and scales [classes[i]], tile k the bits from starts[k].
+
+    A tile is `tile_rows` rows, one behind the other; the last may hold fewer. Two bytes follow the last tile.
+    """
+    top = table.shape[1].bit_length() - 1
+    for k, start in enumerate(range(0, len(out), tile_rows)):
+        rows = classes[start : start + tile_rows]
+        tile_rates = rates[rows].ravel().astype(np.int64)
+        bits, phases = steps(tile_rates)
+        ends = np.cumsum(bits)
+        count = int(ends[-1]) if ends.size else 0
+        first = int(starts[k])
+        string = np.unpackbits(packed[first >> 3 : (first + count + 7) >> 3], bitorder="little")[first & 7 :]
+        string = np.concatenate([np.zeros(top, np.int64), string])
+        state = sum(string[ends + place] << place for place in range(top))
+        values = np.where(tile_rates > 0, table[phases, state], np.float32(0)).reshape(len(rows), -1)
+        np.multiply(values, scales[rows], out=out[start : start + tile_rows])
+
+
+def decode_even(
+    packed: np.ndarray,
+    starts: np.ndarray,
+    tile_rows: int,
+    classes: np.ndarray,
+    scales: np.ndarray,
+    table: np.ndarray,
+    out: np.ndarray,
+) -> None:
+    """The same where every `share` weights take one bit, which divides the columns; table is [states, share].
+
+    Five bytes follow the last tile.
+    """
+    rates = np.full((len(scales), out.shape[1]), 65536 // table.shape[1], np.int32)
+    decode(packed, starts, tile_rows, classes, rates, scales, table.T, out)

@@ -1,0 +1,140 @@
+"""One compression as it goes: tensors of a source through the rules of a plan into the file that is being written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from subbit.codecs import Dense, Same, Signed
+from subbit.curvature import Curvature
+from subbit.errors import SubbitError
+from subbit.model.parent import Parent
+from subbit.model.report import Report, TensorReport
+from subbit.planning import Plan
+from subbit.records import Encoded
+from subbit.signs import Base, Stored
+from subbit.tensors import decode, encode, is_finite, relative_error
+from subbit_formats.dtypes import FLOATS, dtype_name
+from subbit_formats.sbit import open_reader
+from subbit_formats.sources import Source
+
+__all__ = ["Importance", "Job", "Progress"]
+
+Importance = Mapping[str, np.ndarray | Curvature]
+"""What errors cost, by tensor: importance that broadcasts to the matrix, or curvature."""
+
+Progress = Callable[[str, int, int, str], None]
+"""Called with (what is being done, weights done, weights in all, the tensor's name)."""
+
+
+class Job:
+    """Adds tensors one by one, each by its rule; what was added stands in `done`.
+
+    Encoding and decoding name file and tensor in every :class:`SubbitError`.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        plan: Plan,
+        writer: Any,
+        importance: Importance | None = None,
+        parent: Parent | None = None,
+        allow_nonfinite: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        self.source = source
+        self.plan = plan
+        self.done: set[str] = set()
+        self._rules = {name: plan.rule_for(name) for name in source}
+        self._writer = writer
+        self._importance = importance
+        self._parent = parent
+        self._allow_nonfinite = allow_nonfinite
+        self._progress = progress
+        self._rows: list[TensorReport] = []
+        self._order = list(reversed(list(source)))
+        self._pending: dict[str, tuple[Encoded, bool]] = {}
+        self._weights = sum(math.prod(tensor.shape) for tensor in source.values()), 0
+
+    def add(
+        self, name: str, target: np.ndarray | None = None, importance: np.ndarray | Curvature | None = None
+    ) -> np.ndarray | None:
+        """Encode a tensor by its rule and write it; returns it decoded, None where nothing is lost.
+
+        `target` is encoded in place of the weights, such as what makes up for errors elsewhere, and `importance` in
+        place of what the job knows; the reported error is against the weights themselves.
+        """
+        tensor, (total, before) = self.source[name], self._weights
+        if self._progress is not None:
+            self._progress("compress", before, total, name)
+        try:
+            decoded = self._add(name, target, importance)
+        except SubbitError as refused:
+            raise refused.at(path=tensor.path, tensor=name) from None
+        except MemoryError:
+            raise SubbitError("does not fit into memory", kind="memory", path=tensor.path, tensor=name) from None
+        self._weights = total, before + math.prod(tensor.shape)
+        self.done.add(name)
+        return decoded
+
+    def _add(
+        self, name: str, target: np.ndarray | None, importance: np.ndarray | Curvature | None
+    ) -> np.ndarray | None:
+        weight, rule, codec = self.source[name].read(), self._rules[name], self._rules[name].codec
+        codable = dtype_name(weight.dtype) in FLOATS and weight.ndim >= 2 and weight.size > 0
+        if not isinstance(codec, Same) and (not codable or (self._allow_nonfinite and not is_finite(weight))):
+            codec = Dense()  # a pattern such as "*" also fits tensors that only `dense` can hold
+        lossless = isinstance(codec, (Dense, Same))
+        if importance is None and self._importance is not None:
+            importance = self._importance.get(name)
+        read = None if self._parent is None else cache(partial(self._parent.read, name))
+        wanted = weight if target is None or lossless else target.reshape(weight.shape).astype(weight.dtype)
+        encoded = encode(wanted, codec, importance, read)
+        decoded = None if lossless else decode(encoded, parent=read)
+        covered = rule.covered and encoded.codec != Dense.id
+        self._pending[name] = encoded, covered
+        self._write()
+        free = isinstance(rule.codec, Signed) and not isinstance(rule.codec.signs, (Base, Stored))
+        error = 0.0 if decoded is None else relative_error(weight, decoded)
+        weighed = importance is not None
+        self._rows.append(TensorReport(name, encoded.shape, encoded.codec, covered, 0, error, free, weighed))
+        return decoded
+
+    def _write(self) -> None:
+        """Write what is next in the file's order: what comes later waits, a fraction of a bit a weight."""
+        while self._order and self._order[-1] in self._pending:
+            name = self._order.pop()
+            encoded, covered = self._pending.pop(name)
+            self._writer.add(
+                name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
+                sections=encoded.sections, covered=covered,
+            )  # fmt: skip
+
+    def finish(self) -> None:
+        """Add what is left: tensors in the source's order, aliases, extras."""
+        for name in self.source:
+            if name not in self.done:
+                self.add(name)
+        for name, other in self.source.aliases.items():
+            self._writer.alias(name, other)
+        for name, extra in self.source.extras.items():
+            self._writer.extra(name, extra())
+        if self._progress is not None:
+            self._progress("compress", self._weights[0], self._weights[0], "")
+
+    def report(self) -> Report:
+        """The figures of the file as it stands on disk, once the writer has closed it."""
+        path: Path = self._writer.path
+        index = path if path.exists() else path.with_name(path.name + ".index.json")
+        rows = {row.name: row for row in self._rows}
+        with open_reader(index) as file:
+            sizes = {name: tensor.stored_bytes for name, tensor in file.tensors.items()}
+            sized = tuple(replace(rows[name], bytes=sizes[name]) for name in self._rules)  # the source is closed
+            return Report(index, file.size, file.weights, file.covered_bytes, file.covered_weights, sized)

@@ -1,0 +1,249 @@
+"""Families of codecs that differ only in rate, and what each rate would cost and lose on one matrix.
+
+Scalar codes are run on a sample of rows; trellis and vector codes are estimated from how weights spread.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import NamedTuple
+
+import numpy as np
+
+from subbit.codecs import Codec, DeadZone, Delta, LowBit, Signed, Trellis, TrellisMagnitudes, Vector
+from subbit.codecs.blocks import rows_per_block
+from subbit.codecs.scalar.coding import budget_bits
+from subbit.codecs.scalar.costs import costs_of
+from subbit.codecs.scalar.density import row_means
+from subbit.codecs.scalar.quantizer import Costs
+from subbit.codecs.scalar.search import plain_scene, rate_distortion
+from subbit.codecs.scalar.steps import StepCodes
+from subbit.codecs.trellis.allotting import lost, scale_codes, side_bits
+from subbit.codecs.trellis.classes import UNIT
+from subbit.codecs.trellis.estimate import estimate, spread_of
+from subbit.coders.adaptive import stored_size
+from subbit.curvature import Curvature
+from subbit.signs import SignPlane
+
+__all__ = ["Family", "Matrix", "Rate", "compact_joint", "compact_signed", "delta", "packed_joint", "packed_signed"]
+
+_FIRST, _STEP, _LAST = 0.03, 1.25, 4.0  # rates at which trellises are estimated; at the last scalars lose no more
+_MOST = 8.0  # bits a weight of a trellis
+_FULL = 0.99  # of the bits asked for: an allotment below spends no more before the next rate
+_HEAD = 256  # bits of a trellis beside its scales and walks, at most
+_WIDTHS, _LARGEST_DIM = (4, 6, 8), 64
+
+
+class Rate(NamedTuple):
+    """Bits without what does not depend on the rate, what errors cost, and whether nothing lies just above."""
+
+    bits: float
+    error: float
+    exact: bool = False
+
+
+@dataclass(frozen=True)
+class Family:
+    """Codecs that differ only in rate; `make` takes bits a weight, the plane's and the container's not among them."""
+
+    label: str
+    make: Callable[[float], Codec]
+    rates: list[Rate]
+    why: str = ""
+    plane_bits: float = 0.0
+    sections: tuple[str, ...] = ("codes",)
+
+
+@dataclass(frozen=True, eq=False)
+class Matrix:
+    """Weights (float32, in range), what their errors cost, the finest rate of interest, and a trellis' states."""
+
+    weights: np.ndarray
+    importance: np.ndarray | Curvature | None = None
+    finest: float = 8.0
+    state_bits: int = 12
+
+    @cached_property
+    def joint_costs(self) -> tuple[Costs, StepCodes]:
+        """With feedback, where it is known how columns move together."""
+        return costs_of(self.importance, *self.weights.shape)
+
+    @cached_property
+    def costs(self) -> tuple[Costs, StepCodes]:
+        """Those of errors that do not meet."""
+        diagonal = isinstance(self.importance, Curvature)
+        given = self.importance.importance() if isinstance(self.importance, Curvature) else self.importance
+        return costs_of(given, *self.weights.shape) if diagonal and self.feeds_back else self.joint_costs
+
+    @property
+    def feeds_back(self) -> bool:
+        """Whether a scalar code can make up in later columns for what earlier ones lose."""
+        return self.joint_costs[0].feedback is not None
+
+    @cached_property
+    def energy(self) -> float:
+        """What zeros in place of the weights cost where errors do not meet."""
+        return _energy(self.weights, self.costs[0])
+
+    @cached_property
+    def sampled_energy(self) -> float:
+        """The same from the rows that scalars are run on."""
+        costs, codes = self.costs
+        sample = plain_scene(self.weights, codes.steps(), costs, True).sample()
+        return _energy(sample.matrix, sample.costs) * (len(self.weights) / max(len(sample.matrix), 1))
+
+    @cached_property
+    def magnitudes(self) -> np.ndarray:
+        """|W|."""
+        found: np.ndarray = np.abs(self.weights)
+        return found
+
+    def rooted(self, source: np.ndarray) -> np.ndarray:
+        """Weights times the roots of what their errors cost: plain squared errors of these cost the same."""
+        if self.importance is None:
+            return source
+        rows, columns = (_relative(np.sqrt(part)) for part in (self.costs[0].rows, self.costs[0].columns))
+        return (source * rows[:, None].astype(np.float32)) * columns.astype(np.float32)
+
+
+def compact_joint(matrix: Matrix) -> list[Family]:
+    """Signs and magnitudes together at rates that vary: `deadzone`, and `trellis` unless feedback is worth more."""
+    why = "feedback between columns" if matrix.feeds_back else ""
+    found = [Family(DeadZone.id, DeadZone, _scalar(matrix, matrix.weights), why)]
+    if not matrix.feeds_back:
+        states, rates = matrix.state_bits, _trellis(matrix, matrix.weights, True)
+        found.append(Family(Trellis.id, lambda rate: Trellis(min(rate, _MOST), state_bits=states), rates))
+    return found
+
+
+def delta(matrix: Matrix, difference: np.ndarray, parent: str | None) -> Family:
+    """The difference from a parent's tensor."""
+    return Family(Delta.id, partial(Delta, parent=parent), _scalar(matrix, difference), "difference from the parent")
+
+
+def compact_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
+    """Magnitudes at rates that vary under a sign plane."""
+    states = matrix.state_bits
+
+    def walks(rate: float) -> TrellisMagnitudes:
+        return TrellisMagnitudes(min(rate, _MOST), state_bits=states)
+
+    scalar, trellis = _scalar(matrix, matrix.magnitudes, False), _trellis(matrix, matrix.magnitudes, False)
+    return [
+        Family(f"{plane.kind} × lowbit", lambda rate: Signed(plane, LowBit(rate)), scalar),
+        Family(f"{plane.kind} × trellis", lambda rate: Signed(plane, walks(rate)), trellis),
+    ]
+
+
+def packed_joint(matrix: Matrix) -> list[Family]:
+    """A trellis of one rate for all weights."""
+    rows, cols = matrix.weights.shape
+    side = 8 * stored_size(*scale_codes(matrix.weights))
+    states = matrix.state_bits
+
+    def make(rate: float) -> Trellis:
+        walks = _without_scales(rate * rows * cols - _HEAD, side, rows, cols)
+        return Trellis(min(max(math.floor(walks / rows / cols * 1e5) / 1e5, 1e-5), _MOST), False, states)
+
+    asked = [rate for rate in _rates(2 * _LAST) if rate >= 1 / 8]
+    found = estimate(matrix.weights, asked, variable=False, state_bits=states)
+    rates = [Rate(bits, share * matrix.energy) for bits, share in found]
+    return [Family(Trellis.id, make, [Rate(_HEAD, matrix.energy, True), *rates], "fixed rate")]
+
+
+def packed_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
+    """Codebook entries under a sign plane."""
+    rows, cols = matrix.weights.shape
+    options: list[tuple[Rate, Vector]] = []
+    by_row = scale_codes(matrix.magnitudes)[0], np.zeros(cols, np.int64)
+    spread = spread_of(matrix.magnitudes, by_row, False)
+    for width in _WIDTHS:
+        for dim in range(1, min(_LARGEST_DIM, cols) + 1):
+            codec = Vector(dim, 1 << width)
+            if codec.in_use(rows, cols) == (dim, 1 << width, width):
+                share = spread.around * _vector_loss(width, dim)
+                options.append((Rate(codec.bits(rows, cols), share * matrix.energy, True), codec))
+    if not options:  # a matrix of a few weights
+        single = Vector(min(_LARGEST_DIM, cols), 1)
+        options = [(Rate(single.bits(rows, cols), spread.around * matrix.energy, True), single)]
+    least = min(options, key=lambda option: option[0].bits)
+
+    def make(rate: float) -> Signed:
+        fitting = [option for option in options if option[0].bits <= rate * rows * cols]
+        return Signed(plane, min(fitting or [least], key=lambda option: option[0].error)[1])
+
+    rates = [rate._replace(bits=rate.bits + _slack(rows * cols)) for rate, _ in options]
+    return [Family(f"{plane.kind} × vector", make, rates, "fixed rate", 0.0, ("codes", "codebook", "scales"))]
+
+
+def _scalar(matrix: Matrix, source: np.ndarray, signed: bool = True) -> list[Rate]:
+    costs, codes = matrix.joint_costs if signed else matrix.costs
+    points = rate_distortion(plain_scene(source, codes.steps(), costs, signed), matrix.finest)
+    least, sampled = budget_bits(0, *source.shape), matrix.sampled_energy
+    found = []
+    for bits, error in points:
+        if costs.feedback is None and sampled:  # what is left as it is has the energy of all rows, not of a sample
+            share = min(error / sampled, 1.0)
+            error *= 1 - share + share * matrix.energy / sampled
+        found.append(Rate(max(bits + codes.bits, least), error))
+    return found
+
+
+def _energy(weights: np.ndarray, costs: Costs) -> float:
+    """Σ cost · weight², a block of rows at a time."""
+    rows, cols = weights.shape
+    step = rows_per_block(cols)
+    total: float = 0.0
+    for start in range(0, rows, step):
+        squares = np.square(weights[start : start + step], dtype=np.float64)
+        total += math.fsum((row_means(squares, costs.columns) * costs.rows[start : start + step]).tolist())
+    found: float = total * cols
+    return found
+
+
+def _trellis(matrix: Matrix, source: np.ndarray, signed: bool) -> list[Rate]:
+    asked, size = _rates(min(matrix.finest, _LAST)), source.size
+    found = []
+    for rate, (bits, share) in zip(
+        asked, estimate(matrix.rooted(source), asked, signed, True, matrix.state_bits), strict=True
+    ):
+        short = bits < _FULL * rate * size
+        found.append(Rate(bits + (_slack(size) if short else 0), share * matrix.energy, short))
+    return found
+
+
+def _rates(last: float) -> list[float]:
+    found = [_FIRST]
+    while found[-1] < last:
+        found.append(found[-1] * _STEP)
+    return [*found[:-1], last]
+
+
+def _slack(size: int) -> float:
+    """Bits that keep an exact rate in reach when it is rounded down."""
+    return 64 + size * 1e-5
+
+
+def _without_scales(bits: float, side: int, rows: int, cols: int) -> float:
+    """What is left for walks: a trellis of one rate has scales where they cost little beside it."""
+    rate = (bits - side) / (rows * cols)
+    if rate > 0 and side <= side_bits(rate, rows, cols):
+        return bits - side
+    return min(bits, 32.0 * side - 1)
+
+
+def _vector_loss(width: int, dim: int) -> float:
+    """The share of the energy around the mean that k-means codes lose on half-normal magnitudes, to some percent."""
+    rate = width / dim
+    few = 1 + (8 - width) * (0.006 + 0.013 * rate)
+    return min(lost(int(rate * UNIT)) * (0.965 + 0.06 * rate + 0.02 * rate * rate) * few, 1.0)
+
+
+def _relative(values: np.ndarray) -> np.ndarray:
+    """Divided by the largest, unless that is 0."""
+    peak = float(values.max(initial=0.0))
+    found: np.ndarray = values / peak if peak else values
+    return found

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from checks import same_bits
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, Shape, values
+from subbit.kernels.compiled import trellis as compiled
+from subbit.kernels.plain import trellis as plain
+
+UNIT = 1 << 16
+
+
+def walk(kernels: object, targets: np.ndarray, rates: np.ndarray, table: np.ndarray, window: int) -> np.ndarray:
+    packed = np.zeros((-(-int(rates.sum(dtype=np.int64)) // UNIT) + 7) // 8 + 2, np.uint8)
+    decisions = np.empty((window, table.shape[1] // 2), np.uint8)
+    kernels.encode(targets, np.full(targets.size, 0.8, np.float32), rates, table, decisions, packed)  # type: ignore[attr-defined]
+    return packed
+
+
+def follow(kernels: object, packed: np.ndarray, rates: np.ndarray, table: np.ndarray) -> np.ndarray:
+    out = np.empty((1, rates.size), np.float32)
+    zero, scales = np.zeros(1, np.int64), np.full((1, rates.size), 0.8, np.float32)
+    kernels.decode(packed, zero, 1, zero.astype(np.int32), rates[None], scales, table, out)  # type: ignore[attr-defined]
+    return out[0]
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.integers(1, 400), st.sampled_from([None, 1 / 8, 1 / 4, 1 / 2, 2 / 3, 1, 2, 8]), st.integers(0, 99))
+def test_twins(count: int, rate: float | None, seed: int) -> None:
+    random = np.random.default_rng(seed)
+    targets = random.standard_normal(count).astype(np.float32)
+    mixed = random.integers(UNIT // 8, 5 * UNIT, count) * random.integers(0, 2, count)
+    rates = (mixed if rate is None else np.full(count, rate * UNIT)).astype(np.int32)
+    table = values(8, NORMAL)
+    packed = walk(compiled, targets, rates, table, 32)
+    same_bits(packed, walk(plain, targets, rates, table, 32))
+    same_bits(follow(compiled, packed, rates, table), follow(plain, packed, rates, table))
+
+
+@pytest.mark.parametrize("share", [1, 2, 4, 8])
+def test_even_rates(share: int) -> None:
+    random = np.random.default_rng(share)
+    rows, cols, tile_rows = 7, 80, 3
+    table = values(9, NORMAL)
+    starts = np.array([3, 3 + tile_rows * cols // share, 3 + 2 * tile_rows * cols // share])
+    packed = random.integers(0, 256, 5 + (3 + rows * cols // share + 7) // 8, np.uint8)
+    classes = random.integers(0, 2, rows, np.int32)
+    scales = random.random((2, cols), np.float32)
+    rates = np.full((2, cols), UNIT // share, np.int32)
+    found = [np.empty((rows, cols), np.float32) for _ in range(4)]
+    even = np.ascontiguousarray(table[:share].T)
+    for kernels, (one, other) in ((compiled, found[:2]), (plain, found[2:])):
+        kernels.decode(packed, starts, tile_rows, classes, rates, scales, table, one)
+        kernels.decode_even(packed, starts, tile_rows, classes, scales, even, other)
+    for other in found[1:]:
+        same_bits(found[0], other)
+
+
+def test_no_walk_is_better() -> None:
+    table, rates = values(8, NORMAL), np.full(12, UNIT // 2, np.int32)
+    targets = np.random.default_rng(0).standard_normal(12).astype(np.float32)
+
+    def error(packed: np.ndarray) -> float:
+        return float(((targets - follow(compiled, packed, rates, table)) ** 2).sum())
+
+    walks = [np.packbits([*bits, 0, 0], bitorder="little") for bits in product((0, 1), repeat=6)]
+    best = min(error(np.append(bits, np.uint8([0, 0]))) for bits in walks)
+    assert error(walk(compiled, targets, rates, table, 64)) == pytest.approx(best, rel=1e-5)
+
+
+def test_settling_early_costs_nothing() -> None:
+    table, rates = values(8, NORMAL), np.full(3000, UNIT, np.int32)
+    targets = np.random.default_rng(1).standard_normal(3000).astype(np.float32)
+    same_bits(walk(compiled, targets, rates, table, 400), walk(compiled, targets, rates, table, 3000))
+
+
+@pytest.mark.parametrize(("shape", "deviation"), [(NORMAL, 0.95), (HEAVY, 1.06), (HALF, 0.99)])
+def test_values(shape: Shape, deviation: float) -> None:
+    table = values(12, shape)
+    assert table.shape == (8, 4096)
+    assert (table * 1024 == np.rint(table * 1024)).all()
+    assert np.abs(table.mean(axis=1)).max() < 0.04
+    assert np.abs(table.std(axis=1) - deviation).max() < 0.06
+    if shape.signed:  # the newest and the oldest bit of the state turn the sign over
+        assert (table[:, :2048] * table[:, 2048:] <= 0).all()
+        assert (table[:, ::2] * table[:, 1::2] <= 0).all()
+
+
+def test_values_of_the_specification() -> None:
+    assert (values(12, NORMAL)[0, :4] * 1024).tolist() == [0, -1089, 1560, -244]
