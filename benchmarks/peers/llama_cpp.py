@@ -40,7 +40,7 @@ class Traits(ctypes.Structure):
 
 
 @cache
-def library() -> ctypes.CDLL:
+def libggml() -> ctypes.CDLL:
     """libggml-base with the signatures used here; raises UnavailableError where it is not installed."""
     root = Path(os.environ.get("SUBBIT_LLAMA", ".")) / "node_modules" / "@node-llama-cpp" / "linux-x64"
     found = sorted(root.glob("bins/*/libggml-base.so"))
@@ -61,7 +61,7 @@ def library() -> ctypes.CDLL:
 @cache
 def traits(kind: str) -> Traits:
     """The library's description of a type, set up; raises UnavailableError where it has no such type."""
-    ggml = library()
+    ggml = libggml()
     name = ggml.ggml_type_name(_NUMBERS[kind]) or b""
     if name.decode().lower() != kind.lower():
         raise UnavailableError(f"{version()} has no {kind}")
@@ -72,12 +72,12 @@ def traits(kind: str) -> Traits:
 
 def version() -> str:
     """Name and version; raises UnavailableError where it is not installed."""
-    return f"libggml {library().ggml_version().decode()}"
+    return f"libggml {libggml().ggml_version().decode()}"
 
 
 def encode(weight: np.ndarray, kind: str, importance: np.ndarray | None = None) -> Stored:
     """Quantize with an importance of every column (one where none is given); widths off the block size are refused."""
-    ggml, form, number = library(), traits(kind), _NUMBERS[kind]
+    ggml, form, number = libggml(), traits(kind), _NUMBERS[kind]
     rows, cols = weight.shape
     if cols % form.block_size:
         raise UnavailableError(f"refuses: {cols} columns are no multiple of {form.block_size}")
