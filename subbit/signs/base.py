@@ -26,7 +26,7 @@ from subbit.errors import SubbitError
 from subbit.kernels import kernel
 from subbit.records import Buffer
 
-__all__ = ["Seeded", "SignPlane", "agreement", "check_knob", "clear_tail", "word_count"]
+__all__ = ["Free", "Seeded", "SignPlane", "agreement", "check_knob", "clear_tail", "word_count"]
 
 
 @runtime_checkable
@@ -48,25 +48,21 @@ class SignPlane(Protocol):
         ...
 
 
-class Seeded:
-    """The part that all seeded kinds share: a 64-bit seed, nothing stored, nothing accepted."""
+class Free:
+    """The part that all kinds share whose signs come from elsewhere: nothing stored, nothing accepted."""
 
     kind: ClassVar[str]
-    seed: int
-
-    def __post_init__(self) -> None:
-        check_knob(self.kind, "seed", self.seed, 0, 2**64 - 1)
 
     def bits(self, rows: int, cols: int) -> int:
         """Nothing: 0."""
         return 0
 
     def encode(self, words: np.ndarray, rows: int, cols: int) -> bytes:
-        """Nothing: the plane is the seed's, whatever the signs are."""
+        """Nothing: the plane is what it is, whatever the signs are."""
         return b""
 
     def fill(self, data: Buffer, rows: int, cols: int, start: int, stop: int, out: np.ndarray) -> None:
-        """Compute rows start … stop from the seed; a SubbitError if `data` holds anything."""
+        """Compute rows start … stop; a SubbitError if `data` holds anything."""
         if memoryview(data).nbytes:
             raise SubbitError(f"{self.kind!r} signs store nothing, yet there are bytes", kind="section")
         self.render(rows, cols, start, stop, out)
@@ -74,6 +70,15 @@ class Seeded:
     def render(self, rows: int, cols: int, start: int, stop: int, out: np.ndarray) -> None:
         """Write the sign words of rows start … stop."""
         raise NotImplementedError
+
+
+class Seeded(Free):
+    """The part that all seeded kinds share: a 64-bit seed."""
+
+    seed: int
+
+    def __post_init__(self) -> None:
+        check_knob(self.kind, "seed", self.seed, 0, 2**64 - 1)
 
 
 def word_count(cols: int) -> int:
