@@ -55,9 +55,9 @@ class Products:
         found = weight @ self.crossed
         return found + self.residual if writes and self.residual is not None else found
 
-    def loss(self, weight: torch.Tensor, target: torch.Tensor, writes: bool) -> float:
+    def loss(self, target: torch.Tensor, wanted: torch.Tensor) -> float:
         """Σ ‖W x + r − W* x̂‖², less what does not depend on W*."""
-        return float(((target @ self.compressed - 2 * self.wanted(weight, writes)) * target).sum(dtype=torch.float64))
+        return float(((target @ self.compressed - 2 * wanted) * target).sum(dtype=torch.float64))
 
 
 def solve(folds: Sequence[Products], weights: Sequence[torch.Tensor], writes: Sequence[bool]) -> list[torch.Tensor]:
@@ -70,25 +70,24 @@ def solve(folds: Sequence[Products], weights: Sequence[torch.Tensor], writes: Se
     fitted, held_out = folds
     ridge = RIDGES[-1]
     if fitted.count and held_out.count:
-        losses = [
-            sum(
-                held_out.loss(weight, target, add)
-                for weight, target, add in zip(weights, _targets(fitted, weights, writes, ridge), writes, strict=True)
-            )
-            for ridge in RIDGES
-        ]
+        seen, unseen = _wanted(fitted, weights, writes), _wanted(held_out, weights, writes)
+        losses = [sum(map(held_out.loss, _targets(fitted, weights, seen, each), unseen)) for each in RIDGES]
         ridge = RIDGES[losses.index(min(losses))]
-    return _targets(fitted + held_out, weights, writes, ridge)
+    both = fitted + held_out
+    return _targets(both, weights, _wanted(both, weights, writes), ridge)
+
+
+def _wanted(products: Products, weights: Sequence[torch.Tensor], writes: Sequence[bool]) -> list[torch.Tensor]:
+    return [products.wanted(weight, add) for weight, add in zip(weights, writes, strict=True)]
 
 
 def _targets(
-    products: Products, weights: Sequence[torch.Tensor], writes: Sequence[bool], ridge: float
+    products: Products, weights: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor], ridge: float
 ) -> list[torch.Tensor]:
     squares = products.compressed.clone()
     held = ridge * squares.diagonal() + _FLOOR * squares.diagonal().mean()
     squares.diagonal().add_(held)
     factor = torch.linalg.cholesky(squares)
     return [
-        torch.cholesky_solve((products.wanted(weight, add) + weight * held).T, factor).T
-        for weight, add in zip(weights, writes, strict=True)
+        torch.cholesky_solve((goal + weight * held).T, factor).T for weight, goal in zip(weights, wanted, strict=True)
     ]
