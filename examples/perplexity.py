@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["WINDOW", "help_text", "perplexity"]
+__all__ = ["WINDOW", "help_halves", "perplexity"]
 
 WINDOW = 512
 """Tokens that the model sees at a time; every one but the first of a window is predicted."""
@@ -16,10 +16,16 @@ WINDOW = 512
 _WINDOWS_AT_ONCE = 2
 
 
-def help_text() -> str:
-    """English prose with some code; it differs a little from one Python version to the next."""
+def help_halves() -> tuple[str, str]:
+    """English prose with some code, in two halves that share no paragraph: one to calibrate on, one to evaluate on.
+
+    It differs a little from one Python version to the next.
+    """
     topics = pydoc_data.topics.topics
-    return "\n".join(topics[name] for name in sorted(topics))
+    text = "\n\n".join(topics[name] for name in sorted(topics))
+    paragraphs = list(dict.fromkeys(part.strip() for part in text.split("\n\n") if part.strip()))
+    middle = len(paragraphs) // 2
+    return "\n\n".join(paragraphs[:middle]), "\n\n".join(paragraphs[middle:])
 
 
 def perplexity(model: Any, tokens: list[int]) -> float:

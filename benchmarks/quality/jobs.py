@@ -16,7 +16,7 @@ MODELS = ("smollm2", "minilm", "efficientnet", "crepe")
 LADDER = (0.25, 0.5, 0.7, 1.0, 1.5, 2.0)
 """Coded bits a weight at which SmolLM2 is compressed."""
 
-HEAL, HEAL_SMALL = 20.0, 5.0
+HEAL, HEAL_SMALL = 20.0, 2.0
 """Minutes of recovery, of SmolLM2 and of the others."""
 
 
@@ -51,10 +51,9 @@ def all_jobs() -> list[Job]:
 
 
 def _of(model: str) -> Iterator[Job]:
-    language = model == "smollm2"
+    language = model == ours.LANGUAGE
     yield from (Job(model, ours.DATA_FREE, bits) for bits in ((1.0, 1.5, 2.0) if language else (0.5, 1.0)))
-    if model in ours.CALIBRATES:
-        yield from _calibrated(model)
+    yield from _calibrated(model)
     yield Job(model, ours.UNIFORM)
     for name, peer in PEERS.items():
         if model in peer.models:
@@ -62,7 +61,7 @@ def _of(model: str) -> Iterator[Job]:
 
 
 def _calibrated(model: str) -> Iterator[Job]:
-    if model != "smollm2":
+    if model != ours.LANGUAGE:
         for text in TEXTS if model == "minilm" else (None,):
             yield from (Job(model, ours.CALIBRATED, bits, text, heal=m) for bits in (0.5, 1.0) for m in (0, HEAL_SMALL))
         return

@@ -7,20 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import subbit
+import subbit.torch
 from subbit import Plan, Uniform
 from subbit.curvature import Curvature
 from subbit.planning import Rule
+from subbit.torch import calibrate, calibrate_checkpoint, compress_calibrated
 
 if TYPE_CHECKING:
     from benchmarks.quality.jobs import Job
     from benchmarks.quality.models import Model
 
-__all__ = ["CALIBRATED", "CALIBRATES", "DATA_FREE", "RUNGS", "TOKENS", "UNIFORM", "compress"]
+__all__ = ["CALIBRATED", "DATA_FREE", "LANGUAGE", "RUNGS", "TOKENS", "UNIFORM", "compress", "heal"]
+
+LANGUAGE = "smollm2"
+"""The model that reads a text as it stands; the others have batches."""
 
 DATA_FREE, CALIBRATED, UNIFORM = "subbit, no data", "subbit", "rounding to 2 bits"
-
-CALIBRATES: tuple[str, ...] = ("smollm2",)
-"""Models that `compress` can calibrate."""
 
 TOKENS = 24576
 
@@ -44,21 +46,31 @@ def compress(job: Job, model: Model, output: Path, text: str | None) -> None:
         return
     assert job.bits is not None
     budget = {"file_bits" if job.whole_file else "bits": job.bits}
-    if job.method == CALIBRATED and text is not None:
+    if job.method == CALIBRATED and job.model == LANGUAGE:
+        assert text is not None
         _calibrated(job, model, output, text, budget)
+    elif job.method == CALIBRATED:
+        measured = calibrate(model.with_weights({}), model.batches(job.text))
+        subbit.compress(model.checkpoint, output, importance=measured, force=True, **budget)
     else:
         subbit.compress(model.checkpoint, output, force=True, **budget)
 
 
-def _calibrated(job: Job, model: Model, output: Path, text: str, budget: Mapping[str, float]) -> None:
-    from subbit.torch import calibrate_checkpoint, compress_calibrated
+def heal(job: Job, model: Model, path: Path, output: Path, text: str | None) -> None:
+    """Tune a compressed file for the job's minutes, on what it was calibrated on."""
+    if job.model == LANGUAGE:
+        assert text is not None
+        teacher, data = model.checkpoint, text
+    else:
+        teacher, data = model.with_weights({}), model.batches(job.text)
+    subbit.torch.heal(path, teacher, data, output=output, minutes=job.heal, force=True)
 
+
+def _calibrated(job: Job, model: Model, output: Path, text: str, budget: Mapping[str, float]) -> None:
     switches = dict(RUNGS.get(job.without, {}))
     if not switches.pop("feedback", True):
         found = calibrate_checkpoint(model.checkpoint, text, tokens=TOKENS)
         alone: dict[str, Any] = {n: Curvature(found[n].diagonal, found[n].rows) for n in found}
         subbit.compress(model.checkpoint, output, importance=alone, force=True, **budget)
         return
-    compress_calibrated(
-        model.checkpoint, output, text=text, tokens=TOKENS, heal_minutes=job.heal, force=True, **switches, **budget
-    )
+    compress_calibrated(model.checkpoint, output, text=text, tokens=TOKENS, force=True, **switches, **budget)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -73,16 +74,34 @@ def _importance(model: Model, text: str) -> dict[str, np.ndarray]:
 
 
 def _ours(job: Job, model: Model) -> tuple[nn.Module, float, int, float]:
-    """The module, bits a covered weight, bytes of the file, seconds that compressing took."""
-    with TemporaryDirectory() as folder:
-        output, text = Path(folder) / "model.sbit", job.text
-        if text in TEXTS:
-            path = Path(folder) / f"{text}.txt"
-            path.write_text(halves(text)[0], "utf-8")
-            text = str(path)
-        start = time.perf_counter()
-        ours.compress(job, model, output, text)
-        seconds = time.perf_counter() - start
-        with subbit.open(output) as file:
-            bits = file.coded_bits_per_weight
-        return model.from_file(output), bits, output.stat().st_size, seconds
+    """The module, bits a covered weight, bytes of the file, seconds that compressing and healing took."""
+    output, seconds = _compressed(replace(job, heal=0))
+    if job.heal:
+        healed, start = output.with_suffix(".healed.sbit"), time.perf_counter()
+        ours.heal(job, model, output, healed, _text(job))
+        output, seconds = healed, seconds + time.perf_counter() - start
+    with subbit.open(output) as file:
+        bits = file.coded_bits_per_weight
+    return model.from_file(output), bits, output.stat().st_size, seconds
+
+
+@cache
+def _compressed(job: Job) -> tuple[Path, float]:
+    """A file that stays until the process ends, so that it may be healed, and the seconds that it took."""
+    output, start = Path(_folder().name) / f"{job.key.replace('/', ' ')}.sbit", time.perf_counter()
+    ours.compress(job, opened(job.model), output, _text(job))
+    return output, time.perf_counter() - start
+
+
+@cache
+def _folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory()
+
+
+def _text(job: Job) -> str | None:
+    """The job's text, or the file that holds its half for calibration."""
+    if job.text not in TEXTS:
+        return job.text
+    path = Path(_folder().name) / f"{job.text}.txt"
+    path.write_text(halves(job.text)[0], "utf-8")
+    return str(path)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from subbit.codecs.blocks import rows_per_block
-from subbit.codecs.scalar.density import Density, densities
+from subbit.codecs.scalar.density import Density, densities, row_means
 from subbit.codecs.scalar.parts import center_numbers
 from subbit.codecs.scalar.quantizer import LAMBDA, Costs, Pass, Tables, run
 from subbit.codecs.scalar.steps import Steps
@@ -34,11 +34,14 @@ __all__ = [
 ]
 
 SAMPLE_WEIGHTS = 1 << 16
+_FED_BACK_WEIGHTS = 1 << 15  # feedback takes ten times as long
 _SETTLING = 3
 _WIDEST = 16.0  # octaves searched below the largest weight
 _SLOPE = -1.6  # typical relative change of size for a relative change of step
-_AIM, _CLOSE = 0.9985, 0.996  # of the budget: what the secants aim at, and what is near enough
-_FINER = 0.77  # from one point of a curve to the next
+_AIM, _CLOSE = 0.9985, 0.997  # of the budget: what the secants aim at, and what is near enough
+_COARSE = 1.9  # mean magnitudes in a step of about half a bit
+_NEAR, _MIDDLE_AIM = 0.97, 0.985  # of the budget, on a sample
+_FINER = 0.64  # from one point of a curve to the next
 _NEXT_TO_NOTHING = 0.004  # bits a weight
 _SMALLEST, _LARGEST = 2.0**-120, 2.0**120
 _CODER, _LANE_BITS = 1.0012, 24.0  # what the entropy coder adds to symbols, and to each of its lanes
@@ -57,10 +60,10 @@ class Scene:
     signed: bool
     side_bits: float
 
-    def sample(self) -> Scene:
-        """Evenly spaced rows, about 2^16 weights."""
+    def sample(self, weights: int = SAMPLE_WEIGHTS) -> Scene:
+        """Evenly spaced rows, about so many weights."""
         rows, cols = self.matrix.shape
-        keep = max(1, SAMPLE_WEIGHTS // max(cols, 1))
+        keep = max(1, weights // max(cols, 1))
         if keep >= rows:
             return self
         chosen = np.arange(keep) * rows // keep
@@ -129,11 +132,11 @@ def best_scene(plain: Scene, budget: float, contexts: bool = True) -> tuple[Scen
     The step is found without contexts on a sample; there the models are compared by error plus λ·bits.
     """
     weights = plain.matrix.size
-    start = _bisect(plain.sample(), weights, budget)
+    start = _near(plain.sample(), weights, budget)
     targets = plain.matrix if plain.costs.feedback is None else settle(plain, start.step, start.tables, 1).targets
     candidates = scenes(plain, targets) if contexts else [plain]
     tried = [start] + [
-        settle(scene.sample(), start.step, Tables.start(scene.density.contexts)) for scene in candidates[1:]
+        settle(scene.sample(), start.step, Tables.start(scene.density.contexts), passes=2) for scene in candidates[1:]
     ]
     best = min(range(len(tried)), key=lambda k: _lagrangian(tried[k], weights))
     return candidates[best], tried[best]
@@ -145,20 +148,31 @@ def _lagrangian(result: Quantized, weights: int) -> float:
     return scale * result.found.weighted + float(LAMBDA) * total_bits(result, weights)
 
 
-def _bisect(sample: Scene, weights: int, budget: float, rounds: int = 11) -> Quantized:
-    """Halve the interval of log steps until the sample's predicted size meets the budget from below."""
-    top = float((np.abs(sample.matrix) / sample.steps.rows[:, None] / sample.steps.columns).max(initial=0.0)) * 4 or 1.0
-    low, high = math.ldexp(top, -int(_WIDEST)), top
+def _near(sample: Scene, weights: int, budget: float, rounds: int = 11) -> Quantized:
+    """A sample at a step whose predicted size is within the budget, near it where one is found in so many rounds.
+
+    The next step is where a typical slope would meet the budget, or the middle of what is left where that lies outside.
+    """
+    units = sample.matrix / sample.steps.rows[:, None] / sample.steps.columns
+    high = float(np.abs(units).max(initial=0.0)) * 4 or 1.0
+    low = math.ldexp(high, -int(_WIDEST))
     tables = Tables.start(sample.density.contexts)
     best = settle(sample, np.float32(high), tables)
+    means = row_means(units, np.ones(units.shape[1]))
+    step = min(max(_COARSE * math.fsum(means.tolist()) / max(len(units), 1), low), high)
     for _ in range(rounds):
-        middle = math.sqrt(low) * math.sqrt(high)
-        tried = settle(sample, np.float32(middle), tables, passes=2)
-        if total_bits(tried, weights) <= budget:
-            best, high = tried, middle
-        else:
-            low = middle
+        tried = settle(sample, np.float32(step), tables, passes=2)
+        size = total_bits(tried, weights)
         tables = tried.tables if tried.found.levels.count > 1 else tables
+        if size <= budget:
+            best, high = tried, step
+            if size >= _NEAR * budget:
+                break
+        else:
+            low = step
+        step *= min(max(1.0 + (_MIDDLE_AIM * budget / size - 1.0) / _SLOPE, 0.5), 2.0)
+        if not low < step < high:
+            step = math.sqrt(low) * math.sqrt(high)
     return best
 
 
@@ -194,13 +208,14 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
 def rate_distortion(plain: Scene, finest: float) -> list[tuple[float, float]]:
     """Points (bits, squared error × what it costs) of the whole tensor, estimated on a sample of rows.
 
-    From no bits at all to `finest` bits a weight or more, at steps that fall by a quarter. The context model is the one
+    From no bits at all to `finest` bits a weight or more, at steps that fall by a third. The context model is the one
     that pays best at half a bit a weight.
     """
     weights = plain.matrix.size
-    start = _bisect(plain.sample(), weights, weights / 2)
+    few = SAMPLE_WEIGHTS if plain.costs.feedback is None else _FED_BACK_WEIGHTS
+    start = _near(plain.sample(few), weights, weights / 2)
     targets = plain.matrix if plain.costs.feedback is None else settle(plain, start.step, start.tables, 1).targets
-    samples = [scene.sample() for scene in scenes(plain, targets)]
+    samples = [scene.sample(few) for scene in scenes(plain, targets)]
     tried = [settle(sample, start.step, Tables.start(sample.density.contexts), passes=2) for sample in samples]
     middle = min(tried, key=lambda result: _lagrangian(result, weights))
     coarser = _walk(middle, 1 / _FINER, lambda found: found.found.symbol_bits <= _NEXT_TO_NOTHING * found.symbols.size)

@@ -79,6 +79,27 @@ def quantize(  # type: ignore[no-untyped-def]
 
 
 @jit
+def _make_up(target, error, factor):  # type: ignore[no-untyped-def]
+    """Add one error after the other; eight at a time stay in registers."""
+    count = factor.size
+    for k in range(0, count - count % 8, 8):
+        a, b, c, d = factor[k], factor[k + 1], factor[k + 2], factor[k + 3]
+        e, f, g, h = factor[k + 4], factor[k + 5], factor[k + 6], factor[k + 7]
+        for i in range(target.size):
+            t = target[i] + error[k, i] * a
+            t = t + error[k + 1, i] * b
+            t = t + error[k + 2, i] * c
+            t = t + error[k + 3, i] * d
+            t = t + error[k + 4, i] * e
+            t = t + error[k + 5, i] * f
+            t = t + error[k + 6, i] * g
+            target[i] = t + error[k + 7, i] * h
+    for k in range(count - count % 8, count):
+        for i in range(target.size):
+            target[i] += error[k, i] * factor[k]
+
+
+@jit
 def quantize_with_feedback(  # type: ignore[no-untyped-def]
     matrix, order, factor, inverse_rows, inverse_columns, row_costs, column_costs, row_codes, column_codes, base,
     costs, centers, signed, targets, symbols, histogram, sums,
@@ -130,8 +151,5 @@ def quantize_with_feedback(  # type: ignore[no-untyped-def]
                 for i in range(rows):
                     target[later, i] += error[k, i] * f32
         for later in range(stop, cols):
-            for k in range(start, stop):
-                f32 = factor[later, k]
-                for i in range(rows):
-                    target[later, i] += error[k, i] * f32
+            _make_up(target[later], error[start:stop], factor[later, start:stop])
     return weighted, in_steps, beyond

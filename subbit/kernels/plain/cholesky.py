@@ -8,13 +8,16 @@ __all__ = ["pivoted"]
 
 
 def pivoted(matrix: np.ndarray, order: np.ndarray, variances: np.ndarray, lower: np.ndarray) -> None:
-    """Factor a symmetric positive definite float64 matrix H, which is overwritten: H[order][:, order] = L D Lᵀ.
+    """Factor a symmetric positive definite float64 matrix H: H[order][:, order] = L D Lᵀ.
 
-    Writes `order` (intp), `variances` (float64, the diagonal of D, falling) and `lower` (float32, L with ones on the
-    diagonal, row after row). A variance is what of a column's is left when those before it are known; one of 0 or less,
-    by rounding, counts as 1e-300. Source: Higham, Accuracy and Stability of Numerical Algorithms, §10.3.
+    H is read above its diagonal, and overwritten. Writes `order` (intp), `variances` (float64, the diagonal of D,
+    falling) and `lower` (float32, L with ones on the diagonal, row after row). A variance is what of a column's is left
+    when those before it are known; one of 0 or less, by rounding, counts as 1e-300.
+
+    Source: Higham, Accuracy and Stability of Numerical Algorithms, §10.3.
     """
     n = len(matrix)
+    matrix[:] = np.triu(matrix) + np.triu(matrix, 1).T
     left = np.diagonal(matrix).copy()
     order[:] = np.arange(n)
     lower[:] = 0
@@ -25,7 +28,7 @@ def pivoted(matrix: np.ndarray, order: np.ndarray, variances: np.ndarray, lower:
                 part[[k, best]] = part[[best, k]]
         variances[k] = max(left[k], 1e-300)
         row = matrix[k, k + 1 :].copy()
-        column = row / variances[k]
-        lower[k, k], lower[k + 1 :, k] = 1, column
-        matrix[k + 1 :, k + 1 :] -= column[:, None] * row
+        lower[k, k], lower[k + 1 :, k] = 1, row / variances[k]
+        column = row / np.sqrt(variances[k])
+        matrix[k + 1 :, k + 1 :] -= column[:, None] * column
         left[k + 1 :] = np.diagonal(matrix)[k + 1 :]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
+
+from subbit.torch.precision import precision
 
 __all__ = ["Blocks", "block_list"]
 
@@ -48,27 +50,31 @@ class _Done(Exception):  # noqa: N818 - no error: the block that was asked for h
         self.output = output
 
 
-@dataclass
 class Blocks:
     """Runs single blocks of a model inside the model's own forward pass, which makes masks, positions and the head.
 
     Blocks before the one that is asked for let their input pass, so that they need no weights; the pass ends after it.
-    Source of the idea, with the arguments of the first block kept instead: the GPTQ reference code, arXiv 2210.17323.
+    Threads may each run their own. Matrices are multiplied in `dtype` (`precision`), hidden states stay float32. The
+    model is no longer anybody else's: its blocks have other `forward` functions from now on. Source of the idea, with
+    the arguments of the first block kept instead: the GPTQ reference code, arXiv 2210.17323.
     """
 
-    model: nn.Module
-    blocks: nn.ModuleList
-    _others: dict[int, tuple[Any, ...] | None] = field(default_factory=dict)
+    def __init__(self, model: nn.Module, blocks: nn.ModuleList, dtype: torch.dtype | None = None) -> None:
+        self.model, self.blocks, self.dtype = model, blocks, dtype
+        self._others: dict[int, tuple[Any, ...] | None] = {}
+        self._asked = _Asked()
+        for k, block in enumerate(blocks):
+            block.forward = self._stand_in(k, block.forward)
 
     def run(self, index: int, batch: Mapping[str, Any], hidden: torch.Tensor) -> torch.Tensor:
         """The hidden states after block `index`, from those before it."""
         output = self._until(index, batch, hidden)
         self._others[index] = output[1:] if isinstance(output, tuple) else None
-        return _hidden(output)
+        return _hidden(output).float()
 
     def head(self, batch: Mapping[str, Any], hidden: torch.Tensor) -> Any:
         """What the model makes of the hidden states after the last block."""
-        with self._standing_in(len(self.blocks), hidden):
+        with self._asking(len(self.blocks), hidden), precision(hidden.device, self.dtype):
             return self.model(**batch)
 
     def first_input(self, batch: Mapping[str, Any]) -> torch.Tensor:
@@ -77,27 +83,25 @@ class Blocks:
 
     def _until(self, index: int, batch: Mapping[str, Any], hidden: torch.Tensor | None) -> Any:
         try:
-            with self._standing_in(index, hidden):
+            with self._asking(index, hidden):
                 self.model(**batch)
         except _Done as done:
             return done.output
         raise RuntimeError("the model did not run its blocks in order")
 
     @contextmanager
-    def _standing_in(self, index: int, hidden: torch.Tensor | None) -> Iterator[None]:
-        forwards = [block.forward for block in self.blocks]
-        for k, block in enumerate(self.blocks):
-            block.forward = self._stand_in(k, index, hidden, forwards[k])
+    def _asking(self, index: int, hidden: torch.Tensor | None) -> Iterator[None]:
+        self._asked.index, self._asked.hidden = index, hidden
         try:
             yield
         finally:
-            for block in self.blocks:
-                del block.forward
+            self._asked.index, self._asked.hidden = None, None
 
-    def _stand_in(
-        self, k: int, index: int, hidden: torch.Tensor | None, forward: Callable[..., Any]
-    ) -> Callable[..., Any]:
+    def _stand_in(self, k: int, forward: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
+            index, hidden = self._asked.index, self._asked.hidden
+            if index is None:
+                return forward(*args, **kwargs)
             own = args[0] if args else kwargs["hidden_states"]
             if index < 0:
                 raise _Done(own)
@@ -105,11 +109,18 @@ class Blocks:
                 given = own if k < len(self.blocks) - 1 else hidden
                 others = self._others.get(k)
                 return given if others is None else (given, *others)
-            raise _Done(
-                forward(hidden, *args[1:], **kwargs) if args else forward(**{**kwargs, "hidden_states": hidden})
-            )
+            with precision(own.device, self.dtype):
+                output = forward(hidden, *args[1:], **kwargs) if args else forward(**kwargs | {"hidden_states": hidden})
+            raise _Done(output)
 
         return run
+
+
+class _Asked(threading.local):
+    """Which block a thread wants to run, and on which hidden states; None where it runs the model as it is."""
+
+    index: int | None = None
+    hidden: torch.Tensor | None = None
 
 
 def _hidden(output: Any) -> torch.Tensor:

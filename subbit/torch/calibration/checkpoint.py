@@ -21,6 +21,7 @@ from subbit.torch.calibration.lookup import Lookup
 from subbit.torch.calibration.spool import Spool
 from subbit.torch.calibration.streaming import Stream
 from subbit.torch.calibration.texts import file_hash, sample, windows
+from subbit.torch.precision import fast_dtype
 from subbit.torch.pretrained import package
 from subbit.torch.targets import Target, chosen
 from subbit_formats.sources import Source
@@ -149,9 +150,10 @@ def _layers(
     for block in blocks:
         release(block)
     fill(model, source, where, [name for name in where if not name.startswith(f"{prefix}.")])
+    passes = Blocks(model, blocks, fast_dtype(torch.device("cpu")))
     stream = Stream(
-        Blocks(model, blocks), batches, inside, outside, lambda k: fill(model, source, where, names[k]),
-        lambda k: release(blocks[k]), fisher, generator, report,
+        passes, batches, inside, outside, lambda k: fill(model, source, where, names[k]), lambda k: release(blocks[k]),
+        fisher, generator, report,
     )  # fmt: skip
     return stream.layers(), stream.units
 

@@ -53,12 +53,18 @@ class Watch(TorchFunctionMode):
 
     Weights are known by the memory they lie in, so that slices count: the experts of one 3-D parameter, and those of
     routers and other modules that are no `nn.Linear`. Where gradients are on and no input asks for one yet, they
-    begin here: parameters may be frozen, and embeddings get none.
+    begin here: parameters may be frozen, and embeddings get none. `about` is called with target and inputs before.
     """
 
-    def __init__(self, targets: Sequence[Target], saw: Callable[[Read], None]) -> None:
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        saw: Callable[[Read], None],
+        about: Callable[[Target, torch.Tensor], None] | None = None,
+    ) -> None:
         super().__init__()
         self._saw = saw
+        self._about = about
         self._targets = {target.parameter.untyped_storage().data_ptr(): target for target in targets}
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -72,6 +78,8 @@ class Watch(TorchFunctionMode):
         if found is None:
             return func(*args, **given)
         x = named["input"]
+        if self._about is not None:
+            self._about(found[0], x)
         if torch.is_grad_enabled() and not x.requires_grad and x.is_floating_point():
             x = x.detach().requires_grad_()
             args = tuple(x if value is named["input"] else value for value in args)

@@ -28,6 +28,7 @@ from subbit.torch.healing.students import Student
 from subbit.torch.healing.texts import FEWEST, text_batches
 from subbit.torch.healing.tuning import Budget, Tuner
 from subbit.torch.modules import attach
+from subbit.torch.precision import fast_dtype
 from subbit_formats.sbit.atomic import refuse_existing
 
 __all__ = ["heal"]
@@ -50,7 +51,7 @@ def heal(
     steps: int | None = None,
     rank: int = 0,
     loss: Loss | None = None,
-    rate: float = 0.001,
+    rate: float = 0.002,
     seed: int = 0,
     threads: int | None = None,
     force: bool = False,
@@ -82,7 +83,7 @@ def heal(
         teacher, student, batches = _ready(file, teacher, student, data)
         train, held = _split(batches)
         device = next(teacher.parameters()).device
-        dtype = _fast_dtype(device) if hasattr(teacher, "config") else None
+        dtype = fast_dtype(device) if hasattr(teacher, "config") else None
         workers = threads or (1 if device.type == "cuda" else _cores())
         with Student(student, file, rank, dtype) as parts:
             objective = objective_for(student, teacher, held[0], loss, dtype)
@@ -170,14 +171,6 @@ def _on(batch: Any, device: torch.device) -> Any:
     if isinstance(batch, tuple | list):
         return tuple(_on(value, device) for value in batch)
     return batch.to(device) if isinstance(batch, torch.Tensor) else batch
-
-
-def _fast_dtype(device: torch.device) -> torch.dtype | None:
-    """bfloat16 where the device multiplies it faster than float32."""
-    if device.type == "cuda":
-        return torch.bfloat16 if torch.cuda.is_bf16_supported() else None
-    tests = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return torch.bfloat16 if any(test is not None and test() for test in tests) else None
 
 
 def _cores() -> int:

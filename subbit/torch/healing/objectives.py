@@ -11,6 +11,7 @@ from torch import nn
 
 from subbit.errors import SubbitError
 from subbit.torch.healing.kl import HeadKL, head_losses, logit_kl
+from subbit.torch.precision import precision
 
 __all__ = ["Loss", "Objective", "OutputObjective", "TokenObjective", "call", "objective_for"]
 
@@ -71,12 +72,12 @@ class TokenObjective:
     @torch.no_grad()
     def target(self, batch: Any) -> torch.Tensor:
         """The teacher's last hidden states (tokens, width)."""
-        with precision(self.teacher, self.dtype):
+        with _in(self.teacher, self.dtype):
             return self._hidden(self.teacher, batch)
 
     def loss(self, batch: Any, target: torch.Tensor) -> torch.Tensor:
         """Mean KL in nats a token."""
-        with precision(self.student, self.dtype):
+        with _in(self.student, self.dtype):
             hidden = self._hidden(self.student, batch)
             mask, _ = _tokens(batch)
             return cast(torch.Tensor, HeadKL.apply(hidden, self.head, target, self.target_head, mask))  # type: ignore[no-untyped-call]
@@ -84,7 +85,7 @@ class TokenObjective:
     @torch.no_grad()
     def sums(self, batch: Any, target: torch.Tensor) -> torch.Tensor:
         """KL and tokens, negative log likelihood and tokens."""
-        with precision(self.student, self.dtype):
+        with _in(self.student, self.dtype):
             hidden = self._hidden(self.student, batch)
             return head_losses(hidden, self.head, target, self.target_head, *_tokens(batch))
 
@@ -102,7 +103,7 @@ class OutputObjective:
         self.student, self.teacher, self.dtype = student, teacher, dtype
         outputs = []
         for model in (student, teacher):
-            with torch.no_grad(), precision(model, dtype):
+            with torch.no_grad(), _in(model, dtype):
                 outputs.append(_main(call(model, sample)))
         if loss is None and outputs[0].shape != outputs[1].shape:
             text = f"student and teacher return {tuple(outputs[0].shape)} and {tuple(outputs[1].shape)}"
@@ -112,12 +113,12 @@ class OutputObjective:
     @torch.no_grad()
     def target(self, batch: Any) -> Any:
         """The teacher's output."""
-        with precision(self.teacher, self.dtype):
+        with _in(self.teacher, self.dtype):
             return call(self.teacher, batch)
 
     def loss(self, batch: Any, target: Any) -> torch.Tensor:
         """The loss of the two outputs."""
-        with precision(self.student, self.dtype):
+        with _in(self.student, self.dtype):
             return self._loss(call(self.student, batch), target)
 
     @torch.no_grad()
@@ -133,10 +134,8 @@ def call(model: nn.Module, batch: Any, **options: Any) -> Any:
     return model(*batch, **options) if isinstance(batch, tuple | list) else model(batch, **options)
 
 
-def precision(model: nn.Module, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
-    """Matrix products in `dtype`, the rest in the model's own type; None changes nothing."""
-    device = next(model.parameters()).device.type
-    return torch.autocast(device, dtype, enabled=dtype is not None)
+def _in(model: nn.Module, dtype: torch.dtype | None) -> AbstractContextManager[Any]:
+    return precision(next(model.parameters()).device, dtype)
 
 
 def _default_loss(output: Any, target: Any) -> torch.Tensor:
@@ -172,7 +171,7 @@ def _plain_head(model: Any, sample: Any, dtype: torch.dtype | None) -> bool:
     head, trunk = _head(model), _trunk(model)
     if type(head) is not nn.Linear or getattr(head, "bias", None) is not None or trunk is model:
         return False
-    with precision(model, dtype):
+    with _in(model, dtype):
         logits, again = call(model, sample).logits, head(call(trunk, sample).last_hidden_state)
     return bool(torch.allclose(logits.float(), again.float(), rtol=1e-3, atol=1e-3))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,11 @@ from subbit.curvature import Curvature
 from subbit.model.compressing import Job
 from subbit.torch.calibration.blocks import Blocks
 from subbit.torch.calibration.spool import Spool
-from subbit.torch.calibration.watching import Read
+from subbit.torch.sequential.lanes import Lane, Workers
+from subbit.torch.sequential.passes import Passes, Seen
 from subbit.torch.sequential.residual import writers
 from subbit.torch.sequential.solving import Products, solve
-from subbit.torch.sequential.stages import Stage, stages, tokens, watched
+from subbit.torch.sequential.stages import Stage, stages, tokens
 from subbit.torch.targets import Target
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Block"]
 
 States = list[np.ndarray]
+Kept = list[tuple[np.ndarray, np.ndarray | None]]
+"""By batch: the inputs of a stage, and the residual stream that it writes to."""
 
 
 class Block:
@@ -36,72 +40,84 @@ class Block:
         job: Job,
         where: Mapping[str, str],
         targets: Sequence[Target],
-        passes: Blocks,
+        blocks: Blocks,
         index: int,
+        workers: Workers,
     ) -> None:
         self._options = options
         self._job = job
         self._where = where
         self._targets = targets
-        self._passes = passes
-        self._index = index
-        self._writers: list[str] = []
+        self._passes = Passes(blocks, index, targets)
+        self._workers = workers
 
     def through(self, original: States, compressed: States) -> tuple[States, States]:
         """Hidden states before the block, original and compressed → those after it; its weights are encoded."""
-        found = self._stages(original[0])
-        after, inputs, streams = self._originals(original, found)
-        for number, stage in enumerate(found):
-            self._encode(stage, self._products(stage, compressed, inputs[number], streams[number]))
-        for target in self._targets:
-            if self._where[target.name] not in self._job.done:
-                self._replace(target, self._job.add(self._where[target.name]))
-        spool = Spool()
-        return after, [spool.keep(self._run(b, states)[1].numpy()) for b, states in enumerate(compressed)]
+        self._look(original[0])
+        after, kept = self._originals(original)
+        with ExitStack() as stack:
+            lanes = [Lane(partial(self._pass, b, states)) for b, states in enumerate(compressed)]
+            for lane in lanes:
+                stack.callback(lane.close)
+            for stage, seen in zip(self._passes.stages, kept, strict=True):
+                self._encode(stage, self._products(stage, lanes, seen))
+            passed = _spooled(self._workers.map(lambda b: lanes[b].advance().numpy(), lanes))
+        late = [target for target in self._targets if self._where[target.name] not in self._job.done]
+        for target in late:
+            self._replace(target, self._job.add(self._where[target.name]))
+        if late:  # the lanes have passed them as they were
+            again = self._workers.map(lambda b: self._pass(b, compressed[b], _ignore).numpy(), compressed)
+            passed = _spooled(again)
+        return after, passed
 
-    def _stages(self, states: np.ndarray) -> list[Stage]:
+    def _look(self, states: np.ndarray) -> None:
+        """Find stages and writers by one pass."""
         hidden = torch.from_numpy(states)
-        found = stages(self._targets, partial(self._passes.run, self._index, self._options.batches[0], hidden))
+        reads, after = self._passes.reads(self._options.batches[0], hidden)
+        self._passes.stages = stages(reads, len(tokens(hidden)))
         if self._options.residual:
-            reads, after = self._run(0, states)
-            self._writers = writers(hidden, after, {name: read.output for name, read in reads.items()})
-        return found
+            self._passes.writers = writers(hidden, after, {read.target.name: read.output for read in reads})
 
-    def _run(self, batch: int, states: np.ndarray, last: str | None = None) -> tuple[dict[str, Read], torch.Tensor]:
-        run = partial(self._passes.run, self._index, self._options.batches[batch], torch.from_numpy(states))
-        reads, after = watched(self._targets, run, last)
-        return reads, torch.empty(0) if after is None else after
+    def _pass(self, batch: int, states: np.ndarray, stop: Callable[[Seen], None]) -> torch.Tensor:
+        return self._passes.run(self._options.batches[batch], torch.from_numpy(states), stop)
 
-    def _originals(self, original: States, found: list[Stage]) -> tuple[States, list[States], list[States]]:
-        """States after the block, and for each stage its inputs and the residual stream that it writes to."""
+    def _originals(self, original: States) -> tuple[States, list[Kept]]:
+        """States after the block, and for each stage what it reads."""
         spool = Spool()
-        after: States = []
-        inputs: list[States] = [[] for _ in found]
-        streams: list[States] = [[] for _ in found]
-        for b, states in enumerate(original):
-            reads, output = self._run(b, states)
-            after.append(spool.keep(output.numpy()))
-            for number, stage in enumerate(found):
-                inputs[number].append(spool.keep(tokens(reads[stage.first].input).numpy()))
-                if self._writes(stage):
-                    streams[number].append(spool.keep(self._stream(stage, states, reads).numpy()))
-        return after, inputs, streams
 
-    def _products(self, stage: Stage, compressed: States, inputs: States, streams: States) -> tuple[Products, Products]:
-        """Of every other batch, and of those between."""
-        width, writes = inputs[0].shape[1], self._writes(stage)
-        outputs = streams[0].shape[1] if writes else None
-        folds = Products.zeros(width, outputs), Products.zeros(width, outputs)
-        for b, states in enumerate(compressed):
-            reads, _ = self._run(b, states, stage.first)
-            lost = torch.from_numpy(streams[b]) - self._stream(stage, states, reads) if writes else None
-            folds[b % 2].add(torch.from_numpy(inputs[b]), tokens(reads[stage.first].input), lost)
-        return folds
+        def task(b: int) -> tuple[torch.Tensor, list[Seen]]:
+            seen: list[Seen] = []
+            return self._pass(b, original[b], seen.append), seen
+
+        after: States = []
+        kept: list[Kept] = [[] for _ in self._passes.stages]
+        for output, seen in self._workers.map(task, original):
+            after.append(spool.keep(output.numpy()))
+            for stage, (inputs, stream) in zip(kept, seen, strict=True):
+                stage.append((spool.keep(inputs.numpy()), None if stream is None else spool.keep(stream.numpy())))
+        return after, kept
+
+    def _products(self, stage: Stage, lanes: list[Lane], kept: Kept) -> tuple[Products, Products]:
+        """Of every other batch, and of those between; each lane waits before the stage then."""
+
+        def task(b: int) -> Products:
+            inputs, stream = lanes[b].advance()
+            before, wanted = kept[b]
+            lost = None if wanted is None else torch.from_numpy(wanted) - stream
+            return Products.of(torch.from_numpy(before), inputs, lost)
+
+        folds: list[Products | None] = [None, None]
+        for b, found in enumerate(self._workers.map(task, lanes)):
+            fold = folds[b % 2]
+            folds[b % 2] = found if fold is None else fold.add(found)
+        first, second = folds
+        assert first is not None
+        return first, second or first.nothing()
 
     def _encode(self, stage: Stage, folds: tuple[Products, Products]) -> None:
         moments = (folds[0] + folds[1]).moments().numpy()
         free = [target for target in stage.targets if self._options.free(self._job, self._where[target.name])]
-        writes = [target.name in self._writers for target in free]
+        writes = [target.name in self._passes.writers for target in free]
         solved = solve(folds, [target.parameter.data for target in free], writes) if free else []
         goals = {target.name: goal.numpy() for target, goal in zip(free, solved, strict=True)}
         for target in stage.targets:
@@ -110,23 +126,16 @@ class Block:
             rows = np.ones(len(target.parameter), np.float32) if known is None else known.rows
             self._replace(target, self._job.add(name, goals.get(target.name), Curvature(moments, rows)))
 
-    def _writes(self, stage: Stage) -> bool:
-        return any(target.name in self._writers for target in stage.targets)
-
-    def _stream(self, stage: Stage, states: np.ndarray, reads: Mapping[str, Read]) -> torch.Tensor:
-        """The residual stream before a stage: the block's input and what the writers of earlier stages added."""
-        own = {target.name for target in stage.targets}
-        earlier = [name for name in self._writers if name in reads and name not in own]
-        stream = tokens(torch.from_numpy(states))
-        for name in earlier[: self._before(stage)]:
-            stream = stream + tokens(reads[name].output)
-        return stream
-
-    def _before(self, stage: Stage) -> int:
-        """How many writers come before a stage."""
-        return min(self._writers.index(t.name) for t in stage.targets if t.name in self._writers)
-
     @staticmethod
     def _replace(target: Target, decoded: np.ndarray | None) -> None:
         if decoded is not None:
             target.parameter.data.copy_(torch.from_numpy(decoded.astype(np.float32)).view_as(target.parameter))
+
+
+def _spooled(states: Iterable[np.ndarray]) -> States:
+    spool = Spool()
+    return [spool.keep(each) for each in states]
+
+
+def _ignore(seen: Seen) -> None:
+    pass

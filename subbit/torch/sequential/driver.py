@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import torch
 
 from subbit.codecs import Dense, Signed
+from subbit.codecs.blocks import thread_count
 from subbit.curvature import Curvature
 from subbit.model.compressing import Job
 from subbit.torch.calibration.blocks import Blocks, block_list
 from subbit.torch.calibration.loading import fill, places, release, skeleton
 from subbit.torch.calibration.spool import Spool
 from subbit.torch.sequential.block import Block
+from subbit.torch.sequential.lanes import Workers
 from subbit.torch.targets import Target, chosen
 
 __all__ = ["Sequential"]
@@ -27,11 +30,13 @@ class Sequential:
     that are compressed already. Each weight of a block, in the order in which the block reads them, is replaced by the
     one that comes nearest to the original outputs from the compressed inputs (`solving`), with what the residual stream
     has lost added for those that write to it (`residual`), and encoded with the second moments of the compressed
-    inputs. `targets=False` encodes the original weights; `residual=False` leaves the stream out.
+    inputs. Passes are in float32: a few massive activations, rounded to bfloat16, would be off by more than all others
+    have. `targets=False` encodes the original weights; `residual=False` leaves the stream out.
 
     Weights under template signs, experts, convolutions and transposed weights are encoded as they are. A model without
-    one list of blocks is left to the job. Memory: embedding and head, one block, and hidden states and inputs of one
-    block for all batches, beyond 1 GiB in a temporary file.
+    one list of blocks is left to the job. Memory: embedding and head, one block, and what one block holds while it
+    computes, for all batches (a few times tokens × width floats); hidden states and inputs beyond 1 GiB are in a
+    temporary file.
     """
 
     def __init__(
@@ -63,13 +68,15 @@ class Sequential:
         original = self._embed(passes)
         self._lossy_outside(job, model, where, prefix)
         compressed = self._embed(passes)
-        for k, block in enumerate(blocks):
-            own = f"{prefix}.{k}."
-            fill(model, job.source, where, [name for name in where if name.startswith(own)])
-            inside = [t for t in targets if t.name.startswith(own) and t.name in where]
-            step = Block(self, job, where, [t for t in inside if self._lossy(job, where, t)], passes, k)
-            original, compressed = step.through(original, compressed)
-            release(block)
+        with closing(Workers(thread_count())) as workers:
+            for k, block in enumerate(blocks):
+                own = f"{prefix}.{k}."
+                fill(model, job.source, where, [name for name in where if name.startswith(own)])
+                inside = [t for t in targets if t.name.startswith(own) and t.name in where]
+                lossy = [t for t in inside if self._lossy(job, where, t)]
+                step = Block(self, job, where, lossy, passes, k, workers)
+                original, compressed = step.through(original, compressed)
+                release(block)
 
     def _embed(self, passes: Blocks) -> list[np.ndarray]:
         spool = Spool()

@@ -17,77 +17,82 @@ _FLOOR = 1e-9
 
 @dataclass
 class Products:
-    """Sums over tokens of x̂ x̂ᵀ, x x̂ᵀ and r x̂ᵀ, float32: x the original inputs, x̂ those of the compressed prefix, r
-    what the residual stream has lost (None where no weight of the stage writes to it)."""
+    """Sums over tokens of x̂ x̂ᵀ, (x − x̂) x̂ᵀ and r x̂ᵀ, float32: x the original inputs, x̂ the compressed prefix's, r what
+    the residual stream has lost (None where no weight of the stage writes to it)."""
 
-    compressed: torch.Tensor
-    crossed: torch.Tensor
+    squares: torch.Tensor
+    shift: torch.Tensor
     residual: torch.Tensor | None
     count: int = 0
 
     @classmethod
-    def zeros(cls, inputs: int, outputs: int | None) -> Products:
-        """Nothing seen; `outputs` of the residual stream, None without."""
-        residual = None if outputs is None else torch.zeros(outputs, inputs)
-        return cls(torch.zeros(inputs, inputs), torch.zeros(inputs, inputs), residual)
+    def of(cls, original: torch.Tensor, compressed: torch.Tensor, lost: torch.Tensor | None) -> Products:
+        """Of some tokens, (tokens, inputs) each and (tokens, outputs)."""
+        residual = None if lost is None else lost.T @ compressed
+        shift = (original - compressed).T @ compressed
+        return cls(compressed.T @ compressed, shift, residual, len(original))
 
-    def add(self, original: torch.Tensor, compressed: torch.Tensor, lost: torch.Tensor | None) -> None:
-        """Count some tokens: (tokens, inputs) each, and (tokens, outputs)."""
-        self.compressed += compressed.T @ compressed
-        self.crossed += original.T @ compressed
-        if self.residual is not None and lost is not None:
-            self.residual += lost.T @ compressed
-        self.count += len(original)
+    def nothing(self) -> Products:
+        """Sums of the same shapes over no tokens."""
+        residual = None if self.residual is None else torch.zeros_like(self.residual)
+        return Products(torch.zeros_like(self.squares), torch.zeros_like(self.shift), residual)
+
+    def add(self, other: Products) -> Products:
+        """Count the tokens of another one, too."""
+        self.squares += other.squares
+        self.shift += other.shift
+        if self.residual is not None and other.residual is not None:
+            self.residual += other.residual
+        self.count += other.count
+        return self
 
     def __add__(self, other: Products) -> Products:
-        residual = None
-        if self.residual is not None and other.residual is not None:
-            residual = self.residual + other.residual
-        both = self.compressed + other.compressed, self.crossed + other.crossed
-        return Products(*both, residual, self.count + other.count)
+        residual = None if self.residual is None else self.residual.clone()
+        return Products(self.squares.clone(), self.shift.clone(), residual, self.count).add(other)
 
     def moments(self) -> torch.Tensor:
         """E[x̂ x̂ᵀ]."""
-        return self.compressed / max(self.count, 1)
+        return self.squares / max(self.count, 1)
 
     def wanted(self, weight: torch.Tensor, writes: bool) -> torch.Tensor:
-        """Σ (W x + r) x̂ᵀ."""
-        found = weight @ self.crossed
+        """Σ (W (x − x̂) + r) x̂ᵀ."""
+        found = weight @ self.shift
         return found + self.residual if writes and self.residual is not None else found
 
-    def loss(self, target: torch.Tensor, wanted: torch.Tensor) -> float:
-        """Σ ‖W x + r − W* x̂‖², less what does not depend on W*."""
-        return float(((target @ self.compressed - 2 * wanted) * target).sum(dtype=torch.float64))
+    def loss(self, change: torch.Tensor, wanted: torch.Tensor) -> float:
+        """Σ ‖W x + r − (W + change) x̂‖², less what does not depend on the change."""
+        return float(((change @ self.squares - 2 * wanted) * change).sum(dtype=torch.float64))
 
 
 def solve(folds: Sequence[Products], weights: Sequence[torch.Tensor], writes: Sequence[bool]) -> list[torch.Tensor]:
     """The weights to encode in place of `weights`, (outputs, inputs) each, float32, all of one stage.
 
     argmin over W* of Σ ‖W x + r − W* x̂‖² + ridge · Σ_j E[x̂_j²] ‖w*_j − w_j‖², j over columns; `writes` says which
-    weights add what the stream lost. Source: the closed form of sequential layer-wise compression, W X X̂ᵀ (X̂ X̂ᵀ)⁻¹,
-    held to W.
+    weights add what the stream lost. Solved for w* − w. Source: the closed form of sequential layer-wise compression,
+    W X X̂ᵀ (X̂ X̂ᵀ)⁻¹, held to W.
     """
     fitted, held_out = folds
     ridge = RIDGES[-1]
     if fitted.count and held_out.count:
         seen, unseen = _wanted(fitted, weights, writes), _wanted(held_out, weights, writes)
-        losses = [sum(map(held_out.loss, _targets(fitted, weights, seen, each), unseen)) for each in RIDGES]
-        ridge = RIDGES[losses.index(min(losses))]
+        found = [(_changes(fitted, seen, each), each) for each in RIDGES]
+        losses = [(sum(map(held_out.loss, changes, unseen)), each) for changes, each in found if changes is not None]
+        ridge = min(losses)[1] if losses else ridge
     both = fitted + held_out
-    return _targets(both, weights, _wanted(both, weights, writes), ridge)
+    wanted = _wanted(both, weights, writes)
+    for each in RIDGES[RIDGES.index(ridge) :]:
+        if (changes := _changes(both, wanted, each)) is not None:
+            return [weight + change for weight, change in zip(weights, changes, strict=True)]
+    return [weight.clone() for weight in weights]
 
 
 def _wanted(products: Products, weights: Sequence[torch.Tensor], writes: Sequence[bool]) -> list[torch.Tensor]:
     return [products.wanted(weight, add) for weight, add in zip(weights, writes, strict=True)]
 
 
-def _targets(
-    products: Products, weights: Sequence[torch.Tensor], wanted: Sequence[torch.Tensor], ridge: float
-) -> list[torch.Tensor]:
-    squares = products.compressed.clone()
-    held = ridge * squares.diagonal() + _FLOOR * squares.diagonal().mean()
-    squares.diagonal().add_(held)
-    factor = torch.linalg.cholesky(squares)
-    return [
-        torch.cholesky_solve((goal + weight * held).T, factor).T for weight, goal in zip(weights, wanted, strict=True)
-    ]
+def _changes(products: Products, wanted: Sequence[torch.Tensor], ridge: float) -> list[torch.Tensor] | None:
+    """None where rounding leaves no positive definite matrix."""
+    squares = products.squares.clone()
+    squares.diagonal().add_(ridge * squares.diagonal() + _FLOOR * squares.diagonal().mean())
+    factor, failed = torch.linalg.cholesky_ex(squares)
+    return None if int(failed) else [torch.cholesky_solve(goal.T, factor).T for goal in wanted]

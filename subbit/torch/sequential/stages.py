@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
 from subbit.torch.calibration.moments import same_inputs
-from subbit.torch.calibration.watching import Read, Watch
+from subbit.torch.calibration.watching import Read
 from subbit.torch.targets import Target
 
-__all__ = ["Stage", "stages", "tokens", "watched"]
+__all__ = ["Stage", "stages", "tokens"]
 
 
 @dataclass(frozen=True)
@@ -26,43 +26,21 @@ class Stage:
         return self.targets[0].name
 
 
-class Stopped(Exception):  # noqa: N818 - no error: what was asked for has been seen
-    """Leaves a forward pass."""
+def stages(reads: Sequence[Read], count: int) -> list[Stage]:
+    """From what was read in one pass of `count` tokens.
 
-
-def stages(targets: Sequence[Target], run: Callable[[], object]) -> list[Stage]:
-    """Watch one pass; weights that are read twice, in part, transposed or by convolutions are in no stage."""
-    reads: list[Read] = []
-    with Watch(targets, reads.append):
-        run()
+    Weights that are read twice, in part, for some of the tokens, transposed or by convolutions are in no stage.
+    """
     names = [read.target.name for read in reads]
     groups: list[list[Read]] = []
     for read in reads:
-        if names.count(read.target.name) > 1 or not _plain(read):
+        if names.count(read.target.name) > 1 or not _plain(read) or len(tokens(read.input)) != count:
             continue
         if groups and same_inputs(groups[-1][0], read):
             groups[-1].append(read)
         else:
             groups.append([read])
     return [Stage(tuple(read.target for read in group)) for group in groups]
-
-
-def watched(
-    targets: Sequence[Target], run: Callable[[], torch.Tensor], last: str | None = None
-) -> tuple[dict[str, Read], torch.Tensor | None]:
-    """What was read, by name, and what the pass gave; with `last` it ends once the weight of that name has read."""
-    found: dict[str, Read] = {}
-
-    def saw(read: Read) -> None:
-        found[read.target.name] = read
-        if read.target.name == last:
-            raise Stopped
-
-    try:
-        with Watch(targets, saw):
-            return found, run()
-    except Stopped:
-        return found, None
 
 
 def _plain(read: Read) -> bool:
@@ -72,4 +50,4 @@ def _plain(read: Read) -> bool:
 
 def tokens(x: torch.Tensor) -> torch.Tensor:
     """(…, features) as (tokens, features)."""
-    return x.detach().reshape(-1, x.shape[-1]).float()
+    return x.detach().reshape(-1, x.shape[-1])

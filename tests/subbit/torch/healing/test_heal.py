@@ -23,7 +23,7 @@ def test_it_follows_its_teacher_better_and_the_file_says_so(net: Net, data: list
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     fresh = [torch.randn(64, 24, generator=torch.Generator().manual_seed(5))]
     first = error(student, net, fresh)
-    report = heal(path, net, data, steps=120, rate=0.02)
+    report = heal(path, net, data, steps=120, rate=0.01)
     assert report.path == tmp_path / "net.healed.sbit"
     assert (report.steps, report.stopped) == (120, "budget")
     attach(student, report.path)
