@@ -38,10 +38,10 @@ _FED_BACK_WEIGHTS = 1 << 15  # feedback takes ten times as long
 _SETTLING = 3
 _WIDEST = 16.0  # octaves searched below the largest weight
 _SLOPE = -1.6  # typical relative change of size for a relative change of step
-_AIM, _CLOSE = 0.9985, 0.997  # of the budget: what the secants aim at, and what is near enough
+_AIM, _CLOSE, _FED_BACK_CLOSE = 0.9985, 0.996, 0.997  # of the budget: what the secants aim at, and what is near enough
 _COARSE = 1.9  # mean magnitudes in a step of about half a bit
 _NEAR, _MIDDLE_AIM = 0.97, 0.985  # of the budget, on a sample
-_FINER = 0.64  # from one point of a curve to the next
+_FINER, _FED_BACK_FINER = 0.77, 0.64  # from one point of a curve to the next
 _NEXT_TO_NOTHING = 0.004  # bits a weight
 _SMALLEST, _LARGEST = 2.0**-120, 2.0**120
 _CODER, _LANE_BITS = 1.0012, 24.0  # what the entropy coder adds to symbols, and to each of its lanes
@@ -132,11 +132,12 @@ def best_scene(plain: Scene, budget: float, contexts: bool = True) -> tuple[Scen
     The step is found without contexts on a sample; there the models are compared by error plus λ·bits.
     """
     weights = plain.matrix.size
-    start = _near(plain.sample(), weights, budget)
+    start = _start(plain.sample(), weights, budget)
     targets = plain.matrix if plain.costs.feedback is None else settle(plain, start.step, start.tables, 1).targets
     candidates = scenes(plain, targets) if contexts else [plain]
+    passes = _SETTLING if plain.costs.feedback is None else 2
     tried = [start] + [
-        settle(scene.sample(), start.step, Tables.start(scene.density.contexts), passes=2) for scene in candidates[1:]
+        settle(scene.sample(), start.step, Tables.start(scene.density.contexts), passes) for scene in candidates[1:]
     ]
     best = min(range(len(tried)), key=lambda k: _lagrangian(tried[k], weights))
     return candidates[best], tried[best]
@@ -148,8 +149,29 @@ def _lagrangian(result: Quantized, weights: int) -> float:
     return scale * result.found.weighted + float(LAMBDA) * total_bits(result, weights)
 
 
+def _start(sample: Scene, weights: int, budget: float) -> Quantized:
+    return (_bisect if sample.costs.feedback is None else _near)(sample, weights, budget)
+
+
+def _bisect(sample: Scene, weights: int, budget: float, rounds: int = 11) -> Quantized:
+    """Halve the interval of log steps until the sample's predicted size meets the budget from below."""
+    top = float((np.abs(sample.matrix) / sample.steps.rows[:, None] / sample.steps.columns).max(initial=0.0)) * 4 or 1.0
+    low, high = math.ldexp(top, -int(_WIDEST)), top
+    tables = Tables.start(sample.density.contexts)
+    best = settle(sample, np.float32(high), tables)
+    for _ in range(rounds):
+        middle = math.sqrt(low) * math.sqrt(high)
+        tried = settle(sample, np.float32(middle), tables, passes=2)
+        if total_bits(tried, weights) <= budget:
+            best, high = tried, middle
+        else:
+            low = middle
+        tables = tried.tables if tried.found.levels.count > 1 else tables
+    return best
+
+
 def _near(sample: Scene, weights: int, budget: float, rounds: int = 11) -> Quantized:
-    """A sample at a step whose predicted size is within the budget, near it where one is found in so many rounds.
+    """The same in a few rounds, for feedback, with which a round takes ten times as long.
 
     The next step is where a typical slope would meet the budget, or the middle of what is left where that lies outside.
     """
@@ -184,6 +206,7 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
     weights = scene.matrix.size
     tables = settle(scene, start.step, start.tables, passes=1).tables
     step, slope = float(start.step), _SLOPE
+    close = _CLOSE if scene.costs.feedback is None else _FED_BACK_CLOSE
     best: Quantized | None = None
     previous: tuple[float, float] | None = None
     for _ in range(rounds):
@@ -191,7 +214,7 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
         size = total_bits(tried, weights)
         if size <= budget and (best is None or step < float(best.step)):
             best = tried
-            if size >= budget * _CLOSE:
+            if size >= budget * close:
                 break
         if previous is not None and previous[0] != step:
             slope = min(max((size - previous[1]) / (step - previous[0]) * step / size, -6.0), -0.8)
@@ -208,18 +231,23 @@ def fit_budget(scene: Scene, start: Quantized, budget: float, rounds: int = 8) -
 def rate_distortion(plain: Scene, finest: float) -> list[tuple[float, float]]:
     """Points (bits, squared error × what it costs) of the whole tensor, estimated on a sample of rows.
 
-    From no bits at all to `finest` bits a weight or more, at steps that fall by a third. The context model is the one
-    that pays best at half a bit a weight.
+    From no bits at all to `finest` bits a weight or more, at steps that fall by a quarter, with feedback by a third.
+    The context model is the one that pays best at half a bit a weight.
     """
     weights = plain.matrix.size
     few = SAMPLE_WEIGHTS if plain.costs.feedback is None else _FED_BACK_WEIGHTS
-    start = _near(plain.sample(few), weights, weights / 2)
+    start = _start(plain.sample(few), weights, weights / 2)
     targets = plain.matrix if plain.costs.feedback is None else settle(plain, start.step, start.tables, 1).targets
     samples = [scene.sample(few) for scene in scenes(plain, targets)]
     tried = [settle(sample, start.step, Tables.start(sample.density.contexts), passes=2) for sample in samples]
     middle = min(tried, key=lambda result: _lagrangian(result, weights))
-    coarser = _walk(middle, 1 / _FINER, lambda found: found.found.symbol_bits <= _NEXT_TO_NOTHING * found.symbols.size)
-    finer = _walk(middle, _FINER, lambda found: total_bits(found, weights) >= finest * weights or not found.found.error)
+    finer_by = _FINER if plain.costs.feedback is None else _FED_BACK_FINER
+    coarser = _walk(
+        middle, 1 / finer_by, lambda found: found.found.symbol_bits <= _NEXT_TO_NOTHING * found.symbols.size
+    )
+    finer = _walk(
+        middle, finer_by, lambda found: total_bits(found, weights) >= finest * weights or not found.found.error
+    )
     largest = np.float32(_LARGEST / max(float(middle.scene.steps.rows.max(initial=1.0)), 1.0))  # times rows, finite
     zeros = settle(middle.scene, largest, Tables.start(middle.scene.density.contexts), passes=1)
     return [
