@@ -13,8 +13,10 @@ __all__ = ["LADDER", "MODELS", "SELF", "SHIPPED", "Job", "all_jobs"]
 
 SHIPPED, SELF = "shipped", "self"
 MODELS = ("smollm2", "minilm", "efficientnet", "crepe")
-LADDER = (0.25, 0.5, 0.7, 1.0, 1.5, 2.0)
-"""Coded bits a weight at which SmolLM2 is compressed."""
+LADDER = {"wikitext2": (0.25, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0), "shakespeare": (0.5, 1.0)}
+"""Coded bits a weight at which SmolLM2 is compressed, calibrated on either text."""
+HEALED = (0.5, 0.7, 1.0, 1.5)
+"""Of these, those that are healed as well."""
 
 HEAL, HEAL_SMALL = 20.0, 2.0
 """Minutes of recovery, of SmolLM2 and of the others."""
@@ -65,10 +67,8 @@ def _calibrated(model: str) -> Iterator[Job]:
         for text in TEXTS if model == "minilm" else (None,):
             yield from (Job(model, ours.CALIBRATED, bits, text, heal=m) for bits in (0.5, 1.0) for m in (0, HEAL_SMALL))
         return
-    for text in TEXTS:
-        yield from (Job(model, ours.CALIBRATED, bits, text) for bits in LADDER)
-    yield from (Job(model, ours.CALIBRATED, bits, "wikitext2", rung) for bits in (0.5, 1.0) for rung in ours.RUNGS)
+    yield from (Job(model, ours.CALIBRATED, bits, text) for text in TEXTS for bits in LADDER[text])
+    yield from (Job(model, ours.CALIBRATED, 1.0, "wikitext2", rung) for rung in ours.RUNGS)
     yield Job(model, ours.CALIBRATED, 1.0, SELF)
-    for text in TEXTS:
-        yield from (Job(model, ours.CALIBRATED, bits, text, heal=HEAL) for bits in (0.5, 0.7, 1.0, 1.5))
-        yield Job(model, ours.CALIBRATED, 1.0, text, heal=HEAL, whole_file=True)
+    yield from (Job(model, ours.CALIBRATED, bits, "wikitext2", heal=HEAL) for bits in HEALED)
+    yield Job(model, ours.CALIBRATED, 1.0, "wikitext2", heal=HEAL, whole_file=True)
