@@ -2,7 +2,9 @@
 
 A codec supplies `fill(start, stop, block)`, which writes rows start … stop as float32 into `block`. Where
 the output is float32 the block is the output itself; else it is a scratch of one block per thread
-that is rounded once into place.
+that is rounded once into place. A `fill` that is direct writes and rounds by itself.
+
+Memory that is given, and large, was touched before and is read later: it is written past the caches.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from subbit.errors import SubbitError
-from subbit.kernels import kernel
+from subbit.kernels.outputs import NO_SIGNS, finish, writes
 from subbit.records import Encoded, matrix_shape
 from subbit_formats.dtypes import numpy_dtype
 
@@ -22,6 +24,9 @@ __all__ = ["BLOCK_WEIGHTS", "decode_matrix", "output_for", "parallel", "rows_per
 
 BLOCK_WEIGHTS = 1 << 18
 """Weights in a unit of work: 1 MiB of float32, which stays in cache between the steps of a decoder."""
+
+
+_STREAMED = 1 << 24
 
 
 def rows_per_block(cols: int) -> int:
@@ -63,24 +68,17 @@ def output_for(encoded: Encoded, out: np.ndarray | None) -> np.ndarray:
     return out
 
 
-def _round(block: np.ndarray, out: np.ndarray) -> None:
-    if out.dtype == np.float16:
-        kernel("halves").narrow(block, out.view(np.uint16))
-        return
-    with np.errstate(over="ignore"):
-        out[:] = block
-
-
 def decode_matrix(
     encoded: Encoded,
     out: np.ndarray | None,
-    fill: Callable[[int, int, np.ndarray], None],
+    fill: Callable[..., None],
     block_rows: int | None = None,
-    direct: tuple[type, ...] = (np.float32,),
+    direct: bool = False,
 ) -> np.ndarray:
     """Fill the whole tensor through `fill`, block by block; returns `out` or the new array.
 
-    `direct` are the types of numbers that `fill` can write.
+    `fill(start, stop, block)` writes float32. One that is `direct` also writes the other types of `kernels.outputs`:
+    `fill(start, stop, block, stream)`, past the caches where `stream` says so.
     """
     target = output_for(encoded, out)
     rows, cols = matrix_shape(tuple(encoded.shape))
@@ -88,15 +86,22 @@ def decode_matrix(
         return target
     matrix = target.reshape(rows, cols)
     step = block_rows or rows_per_block(cols)
+    known, stream = writes(matrix.dtype), out is not None and out.nbytes >= _STREAMED
 
     def task(index: int) -> None:
         start, stop = index * step, min((index + 1) * step, rows)
-        if matrix.dtype in direct:
+        if direct and known:
+            fill(start, stop, matrix[start:stop], stream)
+            return
+        if matrix.dtype == np.float32:
             fill(start, stop, matrix[start:stop])
+            return
+        scratch = np.empty((stop - start, cols), np.float32)
+        fill(start, stop, scratch)
+        if known:
+            finish(scratch, NO_SIGNS, matrix[start:stop], stream)
         else:
-            scratch = np.empty((stop - start, cols), np.float32)
-            fill(start, stop, scratch)
-            _round(scratch, matrix[start:stop])
+            matrix[start:stop] = scratch
 
     parallel(task, -(-rows // step))
     return target

@@ -59,7 +59,7 @@ class DeadZone:
         """Rebuild: symbol → level → centre × step."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         fill, block = decoder(encoded.sections, rows, cols, signed=True)
-        return decode_matrix(encoded, out, fill, block, (np.float32, np.float16))
+        return decode_matrix(encoded, out, fill, block, direct=True)
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the steps of rows and columns by gains; see `scalar.regain`."""

@@ -10,10 +10,10 @@ import numpy as np
 from subbit.bits.packing import pack_signs
 from subbit.codecs.base import ENCODER, stored_knobs, takes_gains
 from subbit.codecs.blocks import decode_matrix
-from subbit.codecs.magnitudes.base import Magnitudes
+from subbit.codecs.magnitudes.base import Finishing, Magnitudes
 from subbit.codecs.scalar.density import row_means
 from subbit.errors import SubbitError, UsageError
-from subbit.kernels import kernel
+from subbit.kernels.outputs import finish
 from subbit.records import Buffer, Encoded, Shape, matrix_shape
 from subbit.signs import SignPlane, flips, signs, word_count
 from subbit_formats.dtypes import dtype_name
@@ -76,20 +76,25 @@ class Signed:
         parts = dict(encoded.sections)
         plane, flipped = (_optional(parts, name) for name in ("signs", "flips"))
         magnitudes, block = self.magnitudes.decoder(parts, rows, cols)
+        finished = magnitudes.finished if isinstance(magnitudes, Finishing) else None
         mask = flips.decode(flipped, rows, cols) if flipped else None
-        apply = kernel("sign_planes").apply
         if not plane and self.signs.bits(rows, cols):
             raise SubbitError("section 'signs' is missing", kind="section")
 
-        def fill(start: int, stop: int, target: np.ndarray) -> None:
-            magnitudes(start, stop, target)
+        def fill(start: int, stop: int, target: np.ndarray, stream: bool = False) -> None:
             words = np.empty((stop - start, word_count(cols)), np.uint64)
             self.signs.fill(plane, rows, cols, start, stop, words)
             if mask is not None:
                 words ^= mask[start:stop]
-            apply(target, words)
+            if finished is not None:
+                finished(start, stop, words, target, stream)
+                return
+            single = target.dtype == np.float32
+            unsigned = target if single else np.empty(target.shape, np.float32)
+            magnitudes(start, stop, unsigned)
+            finish(unsigned, words, target, stream and not single)
 
-        return decode_matrix(encoded, out, fill, block)
+        return decode_matrix(encoded, out, fill, block, direct=True)
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the magnitudes' scales by gains, which are positive: no sign changes."""

@@ -17,6 +17,7 @@ import numpy as np
 from subbit.coders.levels import ONE, Levels
 from subbit.errors import SubbitError
 from subbit.kernels import kernel
+from subbit.kernels.outputs import raw
 from subbit.records import Buffer
 
 __all__ = ["LONGEST", "Field", "Runs", "Tables", "decode", "encode", "lanes_for"]
@@ -28,7 +29,6 @@ _INITIAL = 1 << 16
 _ALPHABET = 256
 _LEAST = ONE >> 3  # a run is at most so long that it happens to be all zeros with this probability
 _OWN = ONE >> 9  # levels up to the last of this probability have symbols of their own
-_NO_SINGLES, _NO_HALVES = np.empty((0, 0), np.float32), np.empty((0, 0), np.uint16)
 _ESCAPE = 128  # added to the run of a symbol whose level follows as a second symbol
 
 
@@ -183,9 +183,10 @@ class Tables:
 
 
 def decode(
-    data: Buffer | None, tables: Tables, field: Field, row_steps: np.ndarray, column_steps: np.ndarray, out: np.ndarray
-) -> None:
-    """Fill `out` with value × (row step × column step), as float32 or rounded from it to float16.
+    data: Buffer | None, tables: Tables, field: Field, row_steps: np.ndarray, column_steps: np.ndarray, out: np.ndarray,
+    stream: bool = False,
+) -> None:  # fmt: skip
+    """Fill `out` with value × (row step × column step), as float32 or rounded from it to float16 or bfloat16.
 
     No data mean that the tables leave nothing to tell.
 
@@ -205,7 +206,7 @@ def decode(
     used = kernel("runs").decode(
         words, states, field.order, field.above, field.rows, field.columns, field.base, tables.longest, tables.starts,
         tables.slots, tables.skips, tables.values, tables.tail_slots, tables.tail_values, tables.zeros, row_steps,
-        column_steps, *((_NO_SINGLES, out.view(np.uint16)) if out.dtype == np.float16 else (out, _NO_HALVES)),
+        column_steps, *raw(out), stream,
     )  # fmt: skip
     if used != words.size - 2 or np.any(states != _INITIAL):
         raise SubbitError(f"the data do not end with the last of {out.size} weights", kind="section")

@@ -20,13 +20,26 @@ import numpy as np
 
 from subbit.records import Buffer
 
-__all__ = ["Fill", "Magnitudes"]
+__all__ = ["Fill", "Finishing", "Magnitudes"]
 
 Fill = Callable[[int, int, np.ndarray], None]
 """`fill(start, stop, block)` writes rows start … stop - 1 into the float32 array `block`.
 
 It is called from several threads at once on disjoint row blocks; `start` is a multiple of the block rows.
 """
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A `Fill` that can also do the last step by itself, while its numbers are in the nearest cache."""
+
+    def __call__(self, start: int, stop: int, block: np.ndarray) -> None:
+        """Write rows as float32."""
+        ...
+
+    def finished(self, start: int, stop: int, words: np.ndarray, out: np.ndarray, stream: bool) -> None:
+        """Write rows with signs, in any type of `kernels.outputs`; see `finish` there."""
+        ...
 
 
 @runtime_checkable

@@ -17,10 +17,13 @@ from subbit.codecs.magnitudes.codebook import pack_codebook, unpack_codebook
 from subbit.codecs.magnitudes.kmeans import half_squares, kmeans
 from subbit.codecs.sections import section_bytes
 from subbit.kernels import kernel
+from subbit.kernels.outputs import NO_SIGNS, raw
 from subbit.records import Buffer
 
 __all__ = ["Vector"]
 
+_LANES = 16  # float32 in a line of the cache
+_BLOCKS = 8  # usual blocks at once: the kernel has tiles of its own, and signs are bits
 TRAINING = (1 << 17, 1 << 18)
 """Fewest and most vectors that train a codebook, between them 256 an entry."""
 
@@ -75,13 +78,9 @@ class Vector:
         packed = section_bytes(sections, "codes", rows * row_bytes).reshape(rows, row_bytes)
         scales = unpack_halves(section_bytes(sections, "scales", halves_size(rows)), rows)
         # Codes of `width` bits can name entries past the last one: zeros there keep every read inside.
-        table = np.zeros((1 << width, dim), np.float32)
-        table[:entries] = unpack_codebook(section_bytes(sections, "codebook"), dim, entries).T
-
-        def fill(start: int, stop: int, block: np.ndarray) -> None:
-            kernel("vector").gather(packed[start:stop], width, table, scales[start:stop], block)
-
-        return fill, rows_per_block(cols)
+        table = _aligned(1 << width, -(-dim // _LANES) * _LANES)
+        table[:entries, :dim] = unpack_codebook(section_bytes(sections, "codebook"), dim, entries).T
+        return _Gather(packed, width, table, dim, scales), _BLOCKS * rows_per_block(cols)
 
     def regain(self, sections: Mapping[str, Buffer], rows: np.ndarray, columns: np.ndarray) -> dict[str, Buffer]:
         """Multiply the row scales by gains; columns have none, and their gains are 1."""
@@ -117,6 +116,32 @@ class Vector:
             given = np.broadcast_to(importance, magnitudes.shape)
             weights *= sum(given[row, columns[:, j]].astype(np.float64) for j in range(dim)) / dim
         return points, weights
+
+
+@dataclass(frozen=True)
+class _Gather:
+    """Rows from codes: entry of the table × row scale, signs, and the type of number, in one go."""
+
+    packed: np.ndarray
+    width: int
+    table: np.ndarray
+    dim: int
+    scales: np.ndarray
+
+    def __call__(self, start: int, stop: int, block: np.ndarray) -> None:
+        self.finished(start, stop, NO_SIGNS, block, False)
+
+    def finished(self, start: int, stop: int, words: np.ndarray, out: np.ndarray, stream: bool) -> None:
+        kernel("vector").gather(
+            self.packed[start:stop], self.width, self.table, self.dim, self.scales[start:stop], words, *raw(out), stream
+        )
+
+
+def _aligned(rows: int, cols: int) -> np.ndarray:
+    """Zeros that start at a line of the cache."""
+    memory = np.zeros(rows * cols + _LANES, np.float32)
+    first = -memory.ctypes.data // 4 % _LANES
+    return memory[first : first + rows * cols].reshape(rows, cols)
 
 
 def _row_bytes(cols: int, dim: int, width: int) -> int:

@@ -35,9 +35,9 @@ def decoder(found: Mapping[str, Buffer], rows: int, cols: int, signed: bool) -> 
     if certain and int(starts[-1]) > end:
         raise SubbitError("codes where there is nothing to tell", kind="section")
 
-    def fill(start: int, stop: int, block: np.ndarray) -> None:
+    def fill(start: int, stop: int, block: np.ndarray, stream: bool = False) -> None:
         data = None if certain else stored[starts[start // size] : starts[start // size + 1]]
-        runs.decode(data, tables, field.take(slice(start, stop)), row_steps[start:stop], columns, block)
+        runs.decode(data, tables, field.take(slice(start, stop)), row_steps[start:stop], columns, block, stream)
         first, last = np.searchsorted(beyond.positions, [start * cols, stop * cols])
         row, col = np.divmod(beyond.positions[first:last] - start * cols, cols)
         unit = row_steps[start + row] * columns[col]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from subbit.kernels.compiled.halves import narrow_row
+from subbit.kernels.compiled.finish import finish_row
 from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.simd import LANES, fence
 
 __all__ = ["decode", "spans"]
 
@@ -61,12 +62,12 @@ def _span(start, stop):  # type: ignore[no-untyped-def]
 @jit
 def decode(  # type: ignore[no-untyped-def]
     words, states, order, above, row_codes, column_codes, base, longest, starts, slots, skips, values, tail_slots,
-    tail_values, zeros, row_steps, column_steps, out, halves,
+    tail_values, zeros, row_steps, column_steps, out, kind, stream,
 ):  # fmt: skip
     # Indices are unsigned, so that none is checked for being negative. While a segment has more weights left than a
     # run can be long, nothing branches but escapes: a run without end writes the zero that stands behind it.
     rows, cols = row_steps.size, column_steps.size
-    row = np.empty(cols, np.float32)
+    row, spare = np.empty(cols, np.float32), np.empty(3 * LANES, np.float32)
     lanes = np.uint64(states.size - 1)
     last = np.uint64(words.size - 1)
     used = lane = np.uint64(0)
@@ -129,10 +130,11 @@ def decode(  # type: ignore[no-untyped-def]
                     x, used = _refill(_step(x, entry), words, used, last)
                     states[lane] = x
                     lane = (lane + one) & lanes
-        if halves.size:
-            _store_halves(row, row_steps[i], column_steps, halves[i])
-        else:
-            _store(row, row_steps[i], column_steps, out[i])
+        for j in range(cols):
+            row[j] *= row_steps[i] * column_steps[j]
+        finish_row(np.intp(row.ctypes.data), np.intp(0), 0, cols, np.intp(out[i].ctypes.data), kind, stream, spare)
+    if stream:
+        fence()
     return np.int64(used)
 
 
@@ -157,16 +159,3 @@ def _fill_zeros(row_code, column_codes, base, zeros, only_zeros, row):  # type: 
     last = zeros.size - 1
     for j in range(row.size):
         row[j] = zeros[min(max(((row_code + column_codes[j]) >> 1) - base, 0), last)]
-
-
-@jit
-def _store(row, unit, column_steps, out):  # type: ignore[no-untyped-def]
-    for j in range(row.size):
-        out[j] = row[j] * (unit * column_steps[j])
-
-
-@jit
-def _store_halves(row, unit, column_steps, out):  # type: ignore[no-untyped-def]
-    for j in range(row.size):
-        row[j] *= unit * column_steps[j]
-    narrow_row(row, out)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.simd import angle_word
 
-__all__ = ["angle", "apply", "disagreement", "factors", "gaps", "lowrank", "mask", "walsh"]
+__all__ = ["angle", "disagreement", "factors", "gaps", "lowrank", "mask", "walsh"]
 
 
 def angle(row_angles: np.ndarray, col_angles: np.ndarray, out: np.ndarray) -> None:
@@ -25,10 +26,6 @@ def lowrank(row_factors: np.ndarray, col_factors: np.ndarray, out: np.ndarray) -
 
 def walsh(codes: np.ndarray, planes: np.ndarray, out: np.ndarray) -> None:
     _walsh(codes, planes, out)
-
-
-def apply(block: np.ndarray, words: np.ndarray) -> None:
-    _apply(block.view(np.uint32), words)
 
 
 def disagreement(a: np.ndarray, b: np.ndarray) -> int:
@@ -51,11 +48,7 @@ def _angle(row_angles, col_angles, out):  # type: ignore[no-untyped-def]
     for i in range(row_angles.size):
         turn = row_angles[i]
         for w in range(cols >> 6):
-            word = np.uint64(0)
-            for b in range(64):
-                top = np.uint16(turn + col_angles[(w << 6) + b]) >> np.uint16(15)
-                word |= np.uint64(top) << np.uint64(b)
-            out[i, w] = word
+            out[i, w] = angle_word(np.intp(col_angles.ctypes.data) + 128 * w, turn)
         if cols & 63:
             word = np.uint64(0)
             for j in range(cols & ~63, cols):
@@ -92,18 +85,6 @@ def _walsh(codes, planes, out):  # type: ignore[no-untyped-def]
             if (codes[i] >> np.uint64(t)) & np.uint64(1):
                 for w in range(out.shape[1]):
                     out[i, w] ^= planes[t, w]
-
-
-@jit
-def _apply(bits, words):  # type: ignore[no-untyped-def]
-    rows, cols = bits.shape
-    for i in range(rows):
-        for w in range(cols >> 6):
-            word = words[i, w]
-            for b in range(64):
-                bits[i, (w << 6) + b] ^= np.uint32((word >> np.uint64(b)) & np.uint64(1)) << np.uint32(31)
-        for j in range(cols & ~63, cols):
-            bits[i, j] ^= np.uint32((words[i, j >> 6] >> np.uint64(j & 63)) & np.uint64(1)) << np.uint32(31)
 
 
 @jit

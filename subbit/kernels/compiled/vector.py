@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from subbit.kernels.compiled.finish import finish_row
 from subbit.kernels.compiled.jit import jit
 from subbit.kernels.compiled.rows import read_code
+from subbit.kernels.compiled.simd import LANES, fence, narrows, put, read_sixteen, scaled
 
 __all__ = ["accumulate", "approach", "gather", "nearest"]
+
+_HELD = 2048  # weights between look-up and signs: with a small codebook, all in the nearest cache
 
 
 @jit
@@ -85,15 +91,81 @@ def accumulate(points, weights, codes, sums):  # type: ignore[no-untyped-def]
         sums[code, last] += weights[i]
 
 
+def _lines(kind: int, stream: bool) -> Any:
+    """A row whose entries are whole vectors, for one type of number: nothing needs to be held in between."""
+
+    @jit
+    def loop(row, width, entries, stride, scale, signs, target, count):  # type: ignore[no-untyped-def]
+        size = 4 if kind == 0 else 2
+        for v in range(count):
+            code = np.intp(row[np.uint64(v)]) if width == 8 else np.intp(read_code(row, v, width))
+            for part in range(0, stride, 4 * LANES):
+                bits = read_sixteen(signs)
+                signs += LANES // 8
+                put(entries + code * stride + part, scale, bits, target, kind, stream)
+                target += size * LANES
+
+    return loop
+
+
+_singles, _singles_past = _lines(0, False), _lines(0, True)
+_halves, _halves_past = _lines(1, False), _lines(1, True)
+_bfloats, _bfloats_past = _lines(2, False), _lines(2, True)
+
+
 @jit
-def gather(packed, width, codebook, scales, out):  # type: ignore[no-untyped-def]
+def gather(packed, width, table, dim, scales, words, out, kind, stream):  # type: ignore[no-untyped-def]
+    cols, stride = out.shape[1], 4 * table.shape[1]
+    step = LANES * (4 if kind == 0 else 2)
+    whole = 4 * dim == stride and cols % dim == 0 and (narrows() or kind != 1)
+    if whole and not (stream and ((np.intp(out.ctypes.data) | out.strides[0]) & (step - 1))):
+        _gather_lines(packed, width, table, scales, words, out, kind, stream)
+    else:
+        _gather_pieces(packed, width, table, dim, scales, words, out, kind, stream)
+    if stream:
+        fence()
+
+
+@jit
+def _gather_lines(packed, width, table, scales, words, out, kind, stream):  # type: ignore[no-untyped-def]
+    entries, stride, count = np.intp(table.ctypes.data), 4 * table.shape[1], out.shape[1] // table.shape[1]
+    none = np.zeros(0 if words.size else out.shape[1] // LANES, np.uint16)
+    for i in range(out.shape[0]):
+        row, scale, target = packed[i], scales[i], np.intp(out[i].ctypes.data)
+        signs = np.intp(words[i].ctypes.data) if words.size else np.intp(none.ctypes.data)
+        if kind == 0:
+            if stream:
+                _singles_past(row, width, entries, stride, scale, signs, target, count)
+            else:
+                _singles(row, width, entries, stride, scale, signs, target, count)
+        elif kind == 1:
+            if stream:
+                _halves_past(row, width, entries, stride, scale, signs, target, count)
+            else:
+                _halves(row, width, entries, stride, scale, signs, target, count)
+        elif stream:
+            _bfloats_past(row, width, entries, stride, scale, signs, target, count)
+        else:
+            _bfloats(row, width, entries, stride, scale, signs, target, count)
+
+
+@jit
+def _gather_pieces(packed, width, table, dim, scales, words, out, kind, stream):  # type: ignore[no-untyped-def]
     rows, cols = out.shape
-    dim = codebook.shape[1]
+    codes, size = -(-cols // dim), 4 if kind == 0 else 2
+    at_once, stride = _HELD // dim, 4 * table.shape[1]
+    held, spare = np.empty(_HELD + LANES, np.float32), np.empty(3 * LANES, np.float32)
+    entries, here = np.intp(table.ctypes.data), np.intp(held.ctypes.data)
     for i in range(rows):
-        scale = scales[i]
-        row = packed[i]
-        for v in range(-(-cols // dim)):
-            entry = codebook[read_code(row, v, width)]
-            start = v * dim
-            for j in range(min(dim, cols - start)):
-                out[i, start + j] = entry[j] * scale
+        signs = np.intp(words[i].ctypes.data) if words.size else np.intp(0)
+        row, target, scale = packed[i], np.intp(out[i].ctypes.data), scales[i]
+        for first in range(0, codes, at_once):
+            to = here
+            for v in range(first, min(first + at_once, codes)):
+                code = np.intp(row[np.uint64(v)]) if width == 8 else np.intp(read_code(row, v, width))
+                for part in range(0, 4 * dim, 4 * LANES):  # what is too much is written over by the next
+                    scaled(entries + code * stride + part, scale, to + part)
+                to += 4 * dim
+            start = first * dim
+            count = min(at_once * dim, cols - start)
+            finish_row(here, signs, start, count, target + size * start, kind, stream, spare)

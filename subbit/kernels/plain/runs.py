@@ -11,6 +11,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from subbit.kernels.plain.finish import finish
+
 __all__ = ["decode", "spans"]
 
 
@@ -48,11 +50,10 @@ def decode(
     words: np.ndarray, states: np.ndarray, order: np.ndarray, above: np.ndarray, row_codes: np.ndarray,
     column_codes: np.ndarray, base: int, longest: np.ndarray, starts: np.ndarray, slots: np.ndarray,
     skips: np.ndarray, values: np.ndarray, tail_slots: np.ndarray, tail_values: np.ndarray, zeros: np.ndarray,
-    row_steps: np.ndarray, column_steps: np.ndarray, out: np.ndarray, halves: np.ndarray,
+    row_steps: np.ndarray, column_steps: np.ndarray, out: np.ndarray, kind: int, stream: bool,
 ) -> int:  # fmt: skip
-    """Fill float32 `out` with value × (row step × column step) and update uint32 `states`.
+    """Fill `out` with value × (row step × column step), as :func:`finish` does, and update uint32 `states`.
 
-    Where uint16 `halves` is not empty, it gets the bits of that as float16, and `out` nothing.
     Returns how many words were read; one more than there are (`words` ends with two that do not count) where the
     data end too early, and then `out` is worth nothing.
     """
@@ -81,8 +82,7 @@ def decode(
         in_steps[i, order] = row
     with np.errstate(over="ignore", under="ignore"):
         found = in_steps * (row_steps[:, None] * column_steps[None, :])
-        target = halves.view(np.float16) if halves.size else out
-        target[:] = found
+    finish(found, np.empty((0, 0), np.uint64), out, kind, stream)
     return coder.finish()
 
 

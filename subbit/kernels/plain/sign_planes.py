@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["angle", "apply", "disagreement", "factors", "gaps", "lowrank", "mask", "walsh"]
+__all__ = ["angle", "disagreement", "factors", "gaps", "lowrank", "mask", "walsh"]
 
 
 def angle(row_angles: np.ndarray, col_angles: np.ndarray, out: np.ndarray) -> None:
@@ -34,13 +34,6 @@ def walsh(codes: np.ndarray, planes: np.ndarray, out: np.ndarray) -> None:
     for t in range(len(planes)):
         chosen = (codes >> np.uint64(t)) & np.uint64(1)
         out ^= (np.uint64(0) - chosen)[:, None] & planes[t]
-
-
-def apply(block: np.ndarray, words: np.ndarray) -> None:
-    """Flip the sign of every float32 of `block` whose bit is set, in place; zeros and NaN included."""
-    signs = _unpack(words, block.shape[1]).astype(np.uint32) << np.uint32(31)
-    bits = block.view(np.uint32)
-    np.bitwise_xor(bits, signs, out=bits)
 
 
 def disagreement(a: np.ndarray, b: np.ndarray) -> int:

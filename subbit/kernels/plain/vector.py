@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from subbit.kernels.plain.finish import finish
 from subbit.kernels.plain.rows import unpack_rows
 
 __all__ = ["accumulate", "approach", "gather", "nearest"]
@@ -43,9 +44,14 @@ def accumulate(points: np.ndarray, weights: np.ndarray, codes: np.ndarray, sums:
     sums[:, last] = np.bincount(codes, weights, entries)
 
 
-def gather(packed: np.ndarray, width: int, codebook: np.ndarray, scales: np.ndarray, out: np.ndarray) -> None:
-    """out[rows, cols] = scale of the row · the components of codebook[2**width, d] that its codes name."""
-    rows, cols = out.shape
-    count = -(-cols // codebook.shape[1])
-    values = codebook[unpack_rows(packed, count, width)].reshape(rows, -1)[:, :cols]
-    np.multiply(values, scales[:, None], out=out)
+def gather(
+    packed: np.ndarray, width: int, table: np.ndarray, dim: int, scales: np.ndarray, words: np.ndarray,
+    out: np.ndarray, kind: int, stream: bool,
+) -> None:  # fmt: skip
+    """Scale of the row · the components of table[2**width, ≥ dim] that its codes name, finished into out[rows, cols].
+
+    A row of the table is a multiple of 16 long; the other arguments are those of :func:`finish`.
+    """
+    codes = unpack_rows(packed, -(-out.shape[1] // dim), width)
+    entries = table[codes, :dim].reshape(len(codes), -1)[:, : out.shape[1]]
+    finish(entries * scales[:, None], words, out, kind, stream)

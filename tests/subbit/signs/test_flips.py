@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from subbit.bits.packing import pack_signs
@@ -34,21 +33,18 @@ def test_cost_is_near_the_entropy(rate):
 
 
 @settings(deadline=None, max_examples=40)
-@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=140)), st.integers(0, 2**32))
-def test_kernels_agree(wrong, seed):
+@given(arrays(bool, array_shapes(min_dims=2, max_dims=2, max_side=140)))
+def test_kernels_agree(wrong):
     words, cols = pack_signs(wrong), wrong.shape[1]
-    block = np.random.default_rng(seed).normal(size=wrong.shape).astype(np.float32)
     results = []
     for backend in ("plain", "compiled"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("SUBBIT_KERNELS", backend)
             planes = kernel("sign_planes")
-        gaps, out, signed = planes.gaps(words, cols), np.zeros_like(words), block.copy()
+        gaps, out = planes.gaps(words, cols), np.zeros_like(words)
         assert gaps.dtype == np.int64
         assert planes.mask(gaps, cols, out)
         assert np.array_equal(out, words)
-        planes.apply(signed, words)
-        assert np.array_equal(signed, np.where(wrong, -block, block))
         results.append((gaps.tolist(), planes.disagreement(words, np.zeros_like(words))))
     assert results[0] == results[1]
     assert results[0][1] == wrong.sum()

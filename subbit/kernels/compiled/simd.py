@@ -1,0 +1,163 @@
+"""Sixteen numbers at a time, as LLVM vectors: what the compiler of loops does not find by itself.
+
+Addresses are intp and need no alignment, but for stores that stream. Every vector is lowered to what the processor has
+(AVX-512, AVX2, SSE2, NEON), with the same bits: one multiplication, one rounding, no contraction.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic
+
+__all__ = ["LANES", "angle_word", "copy", "fence", "narrows", "put", "read_sixteen", "read_word", "scaled"]
+
+LANES = 16
+_BIT, _WORD, _SHORT, _FLOAT, _HALF = ir.IntType(1), ir.IntType(32), ir.IntType(16), ir.FloatType(), ir.HalfType()
+_LINE = 64
+
+
+def _vector(element: ir.Type, lanes: int = LANES) -> ir.VectorType:
+    return ir.VectorType(element, lanes)
+
+
+def _load(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type, align: int) -> ir.Value:
+    return builder.load(builder.inttoptr(address, kind.as_pointer()), align=align)
+
+
+def _store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value, align: int) -> ir.Instruction:
+    return builder.store(value, builder.inttoptr(address, value.type.as_pointer()), align=align)
+
+
+def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int = LANES) -> ir.Value:
+    kind = _vector(value.type, lanes)
+    single = builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(_WORD, 0))
+    return builder.shuffle_vector(
+        single, ir.Constant(kind, ir.Undefined), ir.Constant(_vector(_WORD, lanes), [0] * lanes)
+    )
+
+
+def _numbers(value: int) -> ir.Constant:
+    return ir.Constant(_vector(_WORD), [value] * LANES)
+
+
+@intrinsic
+def scaled(typingctx: Any, source: Any, scale: Any, target: Any) -> Any:
+    """target[0:16] = source[0:16] · scale, float32."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, scale, target = arguments
+        product = builder.fmul(_load(builder, source, _vector(_FLOAT), 4), _splat(builder, scale))
+        _store(builder, product, target, 4)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.float32, types.intp), build
+
+
+@intrinsic
+def angle_word(typingctx: Any, angles: Any, turn: Any) -> Any:
+    """The top bits of 64 wrapping sums angle + turn (uint16), as one uint64, first angle lowest."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        angles, turn = arguments
+        total = builder.add(_load(builder, angles, _vector(_SHORT, 64), 2), _splat(builder, turn, 64))
+        negative = builder.icmp_signed("<", total, ir.Constant(_vector(_SHORT, 64), [0] * 64))
+        return builder.bitcast(negative, ir.IntType(64))
+
+    return types.uint64(types.intp, types.uint16), build
+
+
+@intrinsic
+def put(typingctx: Any, source: Any, scale: Any, signs: Any, target: Any, kind: Any, stream: Any) -> Any:
+    """Sixteen float32 · scale, negated where a bit of `signs` (uint16) is set.
+
+    As float32 (kind 0), float16 (1, only where the processor `narrows`) or bfloat16 (2).
+    `kind` and `stream` are literals. A streaming store goes past the caches; the target is then aligned to its size.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, scale, signs, target, _, _ = arguments
+        kind, stream = (part.literal_value for part in signature.args[4:])
+        numbers = builder.fmul(_load(builder, source, _vector(_FLOAT), 4), _splat(builder, scale))
+        bits = builder.bitcast(numbers, _vector(_WORD))
+        masks = builder.sext(builder.bitcast(signs, _vector(_BIT)), _vector(_WORD))
+        bits = builder.xor(bits, builder.and_(masks, _numbers(0x80000000)))
+        if kind == 0:
+            found = builder.bitcast(bits, _vector(_FLOAT))
+        elif kind == 1 and not _narrows(context):
+            return context.get_dummy_value()  # is never called; the compiler would call what is not there
+        elif kind == 1:
+            found = builder.fptrunc(builder.bitcast(bits, _vector(_FLOAT)), _vector(_HALF))
+        else:
+            odd = builder.and_(builder.lshr(bits, _numbers(16)), _numbers(1))
+            rounded = builder.add(builder.add(bits, _numbers(0x7FFF)), odd)
+            found = builder.trunc(builder.lshr(rounded, _numbers(16)), _vector(_SHORT))
+        size = _LINE if kind == 0 else _LINE // 2
+        stored = _store(builder, found, target, size if stream else size // LANES)
+        if stream:
+            stored.set_metadata("nontemporal", builder.module.add_metadata([ir.Constant(_WORD, 1)]))
+        return context.get_dummy_value()
+
+    known = all(isinstance(part, types.IntegerLiteral | types.BooleanLiteral) for part in (kind, stream))
+    return (types.void(types.intp, types.float32, types.uint16, types.intp, kind, stream), build) if known else None
+
+
+def _narrows(context: Any) -> bool:
+    triple, _, features = context.codegen().magic_tuple()
+    return triple.startswith(("aarch64", "arm64")) or "+f16c" in features
+
+
+@intrinsic
+def narrows(typingctx: Any) -> Any:
+    """Whether the processor rounds to float16 by itself."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return ir.Constant(_BIT, int(_narrows(context)))
+
+    return types.boolean(), build
+
+
+@intrinsic
+def read_word(typingctx: Any, address: Any) -> Any:
+    """The uint64 at an address."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _load(builder, arguments[0], ir.IntType(64), 8)
+
+    return types.uint64(types.intp), build
+
+
+@intrinsic
+def read_sixteen(typingctx: Any, address: Any) -> Any:
+    """The uint16 at an address."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _load(builder, arguments[0], _SHORT, 2)
+
+    return types.uint16(types.intp), build
+
+
+@intrinsic
+def copy(typingctx: Any, source: Any, target: Any, count: Any) -> Any:
+    """Copy `count` bytes between memory that does not overlap."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, target, count = arguments
+        byte = ir.IntType(8).as_pointer()
+        cgutils.raw_memcpy(builder, builder.inttoptr(target, byte), builder.inttoptr(source, byte), count, 1)
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp, types.intp), build
+
+
+@intrinsic
+def fence(typingctx: Any) -> Any:
+    """Wait for streaming stores, so that other threads see them."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return types.void(), build
