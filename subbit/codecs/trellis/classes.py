@@ -72,9 +72,9 @@ class Classes:
 
     def _kinds(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """The different pairs of scale and rate code of all rows (or columns), and which of them each one has."""
-        codes = np.stack([self.scales[side], (self.rates or self.scales)[side]])
-        kinds, of = np.unique(codes, axis=1, return_inverse=True)
-        return kinds, of.reshape(-1)
+        pairs = self.scales[side] * UNIT + (self.rates or self.scales)[side]
+        kinds, of = np.unique(pairs, return_inverse=True)
+        return np.stack(np.divmod(kinds, UNIT)), of.reshape(-1)
 
 
 def rates_of(q: np.ndarray, offset: int) -> np.ndarray:

@@ -72,7 +72,7 @@ class Trellis:
         stored = section_bytes(encoded.sections, "codes")
         fill, block = decoder(stored, rows, cols, self.state_bits, signed=True)
         if self.rotation is None:
-            return decode_matrix(encoded, out, fill, block)
+            return decode_matrix(encoded, out, fill, block, direct=True)
         target = output_for(encoded, out)
         whole = target if target.dtype == np.float32 else np.empty(encoded.shape, np.float32)
         matrix = decode_matrix(encoded, whole, fill, block).reshape(rows, cols)

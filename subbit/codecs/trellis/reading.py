@@ -8,13 +8,15 @@ from subbit.codecs.blocks import rows_per_block
 from subbit.codecs.magnitudes.base import Fill
 from subbit.codecs.trellis.classes import UNIT
 from subbit.codecs.trellis.model import Model, tile_rows
-from subbit.codecs.trellis.values import values
+from subbit.codecs.trellis.values import values, windows
 from subbit.errors import SubbitError
 from subbit.kernels import kernel
+from subbit.kernels.outputs import NO_SIGNS, finish, raw
 
 __all__ = ["decoder", "filler"]
 
-_SLACK = 5  # bytes behind the last tile that kernels may read
+_BLOCKS = 8  # usual blocks at once, where the kernel has tiles of its own
+_SLACK = 8  # bytes behind the last tile that kernels may read
 
 
 def decoder(stored: np.ndarray, rows: int, cols: int, state_bits: int, signed: bool) -> tuple[Fill, int]:
@@ -33,20 +35,27 @@ def filler(model: Model, packed: np.ndarray, state_bits: int) -> tuple[Fill, int
     table = values(state_bits, model.shape)
     step = tile_rows(grid.rates.shape[1])
     share = _share(grid.rates)
-    even = np.ascontiguousarray(table[:share].T)
+    even, at_once = windows(state_bits, model.shape, share) if share else (table, 0)
 
-    def fill(first: int, stop: int, block: np.ndarray) -> None:
+    def fill(first: int, stop: int, block: np.ndarray, stream: bool = False) -> None:
         of = grid.of[first:stop]
         tiles = starts[first // step :]
+        if share and model.shape.signed:
+            kernel("trellis").decode_even(packed, tiles, step, of, grid.scales, even, at_once, *raw(block), stream)
+            return
+        single = block if block.dtype == np.float32 else np.empty(block.shape, np.float32)
         if share:
-            kernel("trellis").decode_even(packed, tiles, step, of, grid.scales, even, block)
+            kernel("trellis").decode_even(packed, tiles, step, of, grid.scales, even, at_once, *raw(single), False)
         else:
-            kernel("trellis").decode(packed, tiles, step, of, grid.rates, grid.scales, table, block)
+            kernel("trellis").decode(packed, tiles, step, of, grid.rates, grid.scales, table, single)
         if not model.shape.signed:
-            block += grid.centers[of]
-            np.maximum(block, 0, out=block)
+            single += grid.centers[of]
+            np.maximum(single, 0, out=single)
+        if single is not block:
+            finish(single, NO_SIGNS, block, stream)
 
-    return fill, max(1, rows_per_block(grid.rates.shape[1]) // step) * step
+    blocks = _BLOCKS if share and model.shape.signed else 1
+    return fill, max(1, blocks * rows_per_block(grid.rates.shape[1]) // step) * step
 
 
 def _share(rates: np.ndarray) -> int:

@@ -12,7 +12,7 @@ from functools import cache
 
 import numpy as np
 
-__all__ = ["HALF", "HEAVY", "NORMAL", "PHASES", "Shape", "values"]
+__all__ = ["HALF", "HEAVY", "NORMAL", "PHASES", "Shape", "values", "windows"]
 
 PHASES = 8
 _FIRST = (0x4ECD, 0x0A7D, 0x0C70, 0x5D77, 0xD5BF, 0xC1FA, 0x6851, 0x7F57)
@@ -38,9 +38,17 @@ HALF = Shape(196608, 225, 73400, 960, signed=False)
 
 @cache
 def values(state_bits: int, shape: Shape) -> np.ndarray:
-    """float32[phases, 2**state_bits], not writeable: whole multiples of 1/1024, of about unit variance."""
+    """float32[phases, 2**state_bits], not writeable, of about unit variance."""
+    table = _wholes(state_bits, shape).astype(np.float32) / np.float32(1024)
+    table.flags.writeable = False
+    return table
+
+
+@cache
+def _wholes(state_bits: int, shape: Shape) -> np.ndarray:
+    """The same in 1/1024, which are whole numbers: int16."""
     states = np.arange(1 << state_bits, dtype=np.uint32)
-    table = np.empty((PHASES, states.size), np.float32)
+    table = np.empty((PHASES, states.size), np.int16)
     for phase in range(PHASES):
         low = _hash(states + np.uint32(phase << 16))
         first = _parity(states & _taps(_FIRST[phase], state_bits))
@@ -53,9 +61,22 @@ def values(state_bits: int, shape: Shape) -> np.ndarray:
         whole = q * (shape.a - q) // (shape.c * (shape.d - q)) - shape.mean
         if shape.signed:
             whole = np.where(first == 1, -whole, whole)
-        table[phase] = whole / 1024
+        table[phase] = whole
     table.flags.writeable = False
     return table
+
+
+@cache
+def windows(state_bits: int, shape: Shape, share: int) -> tuple[np.ndarray, int]:
+    """What a look-up in a walk of `share` weights a bit gives: int16[windows, weights], and the bits it goes on by.
+
+    A window is a state, or where each weight takes a bit two that follow each other, so that look-ups are fewer.
+    """
+    table = _wholes(state_bits, shape)[:share].T
+    if share > 1:
+        return np.ascontiguousarray(table), 1
+    both = np.arange(2 << state_bits)
+    return np.concatenate([table[both & ((1 << state_bits) - 1)], table[both >> 1]], axis=1), 2
 
 
 def _hash(x: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "angle_word", "copy", "fence", "narrows", "put", "read_sixteen", "read_word", "scaled"]
+__all__ = ["LANES", "angle_word", "copy", "fence", "move", "narrows", "put", "read_sixteen", "read_word", "scaled"]
 
 LANES = 16
 _BIT, _WORD, _SHORT, _FLOAT, _HALF = ir.IntType(1), ir.IntType(32), ir.IntType(16), ir.FloatType(), ir.HalfType()
@@ -54,6 +54,19 @@ def scaled(typingctx: Any, source: Any, scale: Any, target: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(types.intp, types.float32, types.intp), build
+
+
+@intrinsic
+def move(typingctx: Any, source: Any, target: Any, count: Any) -> Any:
+    """target[0:count] = source[0:count], bytes; `count` is a literal power of two."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        found = _load(builder, arguments[0], ir.IntType(8 * signature.args[2].literal_value), 1)
+        _store(builder, found, arguments[1], 1)
+        return context.get_dummy_value()
+
+    known = isinstance(count, types.IntegerLiteral)
+    return (types.void(types.intp, types.intp, count), build) if known else None
 
 
 @intrinsic
@@ -124,7 +137,7 @@ def read_word(typingctx: Any, address: Any) -> Any:
     """The uint64 at an address."""
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _load(builder, arguments[0], ir.IntType(64), 8)
+        return _load(builder, arguments[0], ir.IntType(64), 1)
 
     return types.uint64(types.intp), build
 

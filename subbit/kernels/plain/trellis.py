@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from subbit.kernels.plain.finish import finish
+
 __all__ = ["decode", "decode_even", "encode"]
 
 FAR = np.float32(1e30)
@@ -120,11 +122,17 @@ def decode_even(
     classes: np.ndarray,
     scales: np.ndarray,
     table: np.ndarray,
+    step: int,
     out: np.ndarray,
+    kind: int,
+    stream: bool,
 ) -> None:
-    """The same where every `share` weights take one bit, which divides the columns; table is [states, share].
+    """The same where every 1, 2, 4 or 8 weights take one bit, which divides the columns; finished as `finish` does.
 
-    Five bytes follow the last tile.
+    The table is that of :func:`windows`. Eight bytes follow the last tile.
     """
+    table = table[: len(table) >> (step - 1), : table.shape[1] // step]
     rates = np.full((len(scales), out.shape[1]), 65536 // table.shape[1], np.int32)
-    decode(packed, starts, tile_rows, classes, rates, scales, table.T, out)
+    block = np.empty(out.shape, np.float32)
+    decode(packed, starts, tile_rows, classes, rates, scales, table.T.astype(np.float32) / np.float32(1024), block)
+    finish(block, np.empty((0, 0), np.uint64), out, kind, stream)

@@ -8,7 +8,7 @@ from checks import same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, Shape, values
+from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, Shape, values, windows
 from subbit.kernels.compiled import trellis as compiled
 from subbit.kernels.plain import trellis as plain
 
@@ -48,15 +48,15 @@ def test_even_rates(share: int) -> None:
     rows, cols, tile_rows = 7, 80, 3
     table = values(9, NORMAL)
     starts = np.array([3, 3 + tile_rows * cols // share, 3 + 2 * tile_rows * cols // share])
-    packed = random.integers(0, 256, 5 + (3 + rows * cols // share + 7) // 8, np.uint8)
+    packed = random.integers(0, 256, 8 + (3 + rows * cols // share + 7) // 8, np.uint8)
     classes = random.integers(0, 2, rows, np.int32)
     scales = random.random((2, cols), np.float32)
     rates = np.full((2, cols), UNIT // share, np.int32)
     found = [np.empty((rows, cols), np.float32) for _ in range(4)]
-    even = np.ascontiguousarray(table[:share].T)
+    even, step = windows(9, NORMAL, share)
     for kernels, (one, other) in ((compiled, found[:2]), (plain, found[2:])):
         kernels.decode(packed, starts, tile_rows, classes, rates, scales, table, one)
-        kernels.decode_even(packed, starts, tile_rows, classes, scales, even, other)
+        kernels.decode_even(packed, starts, tile_rows, classes, scales, even, step, other.view(np.uint32), 0, False)
     for other in found[1:]:
         same_bits(found[0], other)
 
