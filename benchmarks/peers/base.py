@@ -16,7 +16,7 @@ class UnavailableError(Exception):
 
 @dataclass(frozen=True)
 class Stored:
-    """One matrix after compression: the bytes that decoding needs, and the decoding itself."""
+    """One matrix after compression: the bytes that decoding needs, and decoding itself (into `out`, where it can)."""
 
     size: int
-    decode: Callable[[], np.ndarray]
+    decode: Callable[..., np.ndarray]

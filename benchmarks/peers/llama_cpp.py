@@ -85,8 +85,8 @@ def encode(weight: np.ndarray, kind: str, importance: np.ndarray | None = None) 
     given = np.ones(cols, np.float32) if importance is None else np.ascontiguousarray(importance, np.float32)
     ggml.ggml_quantize_chunk(number, weight.ctypes.data, blocks.ctypes.data, 0, rows, cols, given.ctypes.data)
 
-    def decode() -> np.ndarray:
-        rebuilt = np.empty((rows, cols), np.float32)
+    def decode(out: np.ndarray | None = None) -> np.ndarray:
+        rebuilt = np.empty((rows, cols), np.float32) if out is None else out
         form.to_float(blocks.ctypes.data, rebuilt.ctypes.data, rebuilt.size)
         return rebuilt
 

@@ -1,0 +1,193 @@
+"""Decoding into memory that is used again, beside copies of what it writes, in one process and by turns.
+
+python -m benchmarks.decode [--rows N --cols N] [--threads 1] [--turns 15]    measure, print, write results/decode.json
+python -m benchmarks.decode --readme                                         put its table into README.md
+
+Weights are Gaussian; files, checksums and page faults are no part of it. A turn runs every decoder once, each followed
+by `np.copyto` of as many bytes; figures are medians over the turns of copy's time ÷ decoder's, by the thread's own
+clock where there is one thread, else by the wall's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from benchmarks.peers import llama_cpp
+from benchmarks.peers.base import UnavailableError
+from benchmarks.rate import machine
+from benchmarks.report import rewrite
+from subbit import DeadZone, Signed, Trellis, Uniform, Vector
+from subbit.bits.packing import unpack_signs
+from subbit.records import Encoded
+from subbit.signs import Angle, Hashed, SignPlane, Stored, signs
+
+RESULTS = Path(__file__).parent / "results" / "decode.json"
+README = Path(__file__).parent.parent / "README.md"
+SHAPES = ((4096, 4096), (11008, 4096))
+_LINE = 64
+_OURS = {
+    "template (angle) × vector 16 × 256": lambda: Signed(Angle(seed=1), Vector(16, 256)),
+    "template (hashed) × vector 16 × 256": lambda: Signed(Hashed(seed=1), Vector(16, 256)),
+    "template (angle) × vector 17 × 256": lambda: Signed(Angle(seed=1), Vector(17, 256)),
+    "stored signs × vector 16 × 256": lambda: Signed(Stored(), Vector(16, 256)),
+    "trellis, 0.5": lambda: Trellis(0.5, variable=False),
+    "trellis, 1": lambda: Trellis(1.0, variable=False),
+    "deadzone, 0.5": lambda: DeadZone(0.5),
+    "deadzone, 1": lambda: DeadZone(1.0),
+    "uniform, 4 bits": lambda: Uniform(width=4),
+}
+_TYPES = {"f32": np.dtype(np.float32), "f16": np.dtype(np.float16), "bf16": np.dtype(ml_dtypes.bfloat16)}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Something that writes a matrix of one type: `run(out)`."""
+
+    name: str
+    kind: str
+    bits: float | None
+    run: Callable[[np.ndarray], Any]
+
+
+def subjects(rows: int, cols: int) -> Iterator[Subject]:
+    """Our codecs in three types of numbers, then the peers in what they have."""
+    matrix = np.random.default_rng(0).standard_normal((rows, cols), np.float32)
+    for name, make in _OURS.items():
+        codec: Any = make()
+        plane = getattr(codec, "signs", None)
+        given = matrix if plane is None or isinstance(plane, Stored) else _signed(matrix, plane)
+        encoded = codec.encode(given)
+        print(f"  encoded {name}: {encoded.bits_per_weight:.4f} bits", file=sys.stderr, flush=True)
+        for kind in _TYPES:
+            yield Subject(name, kind, encoded.bits_per_weight, _decoder(codec, encoded))
+    yield from _peers(matrix)
+
+
+def _signed(matrix: np.ndarray, plane: SignPlane) -> np.ndarray:
+    """The magnitudes under the signs of a template."""
+    negative = unpack_signs(signs(plane, b"", *matrix.shape), matrix.shape[1])
+    return np.where(negative, -np.abs(matrix), np.abs(matrix))
+
+
+def _decoder(codec: Any, encoded: Encoded) -> Callable[[np.ndarray], Any]:
+    return lambda out: codec.decode(encoded, out)
+
+
+def _peers(matrix: np.ndarray) -> Iterator[Subject]:
+    """Look-ups without signs, safetensors with its pages touched, and llama.cpp's own C."""
+    import torch
+    from safetensors.numpy import load_file, save_file
+
+    random = np.random.default_rng(1)
+    table = random.standard_normal((256, 16), np.float32)
+    codes = random.integers(0, 256, matrix.size // 16)
+    yield Subject("np.take, no signs", "f32", None, lambda out: np.take(table, codes, 0, out.reshape(-1, 16), "clip"))
+    pieces, places = torch.from_numpy(table), torch.from_numpy(codes)
+
+    def select(out: np.ndarray) -> None:
+        torch.index_select(pieces, 0, places, out=torch.from_numpy(out).view(-1, 16))
+
+    yield Subject("torch.index_select, no signs", "f32", None, select)
+    folder = TemporaryDirectory()
+    path = Path(folder.name) / "model.safetensors"
+    save_file({"weight": matrix.astype(np.float16)}, path)
+
+    def load(out: np.ndarray) -> None:
+        np.copyto(out, load_file(path)["weight"])
+        assert folder is not None
+
+    yield Subject("safetensors load and copy", "f16", 16, load)
+    for kind in ("IQ1_S", "Q1_0"):
+        try:
+            stored = llama_cpp.encode(matrix, kind)
+        except UnavailableError as reason:
+            print(f"  {kind}: {reason}", file=sys.stderr)
+            continue
+        yield Subject(f"llama.cpp {kind}", "f32", 8 * stored.size / matrix.size, stored.decode)
+
+
+def measure(found: Sequence[Subject], rows: int, cols: int, turns: int, threads: int) -> list[dict[str, Any]]:
+    """Time all by turns; the first, which compiles, does not count."""
+    os.environ["SUBBIT_THREADS"] = str(threads)
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    targets = {kind: _touched(rows, cols, dtype) for kind, dtype in _TYPES.items()}
+    sources, copies = ({kind: target.copy() for kind, target in targets.items()} for _ in range(2))
+    times: list[list[tuple[float, float]]] = [[] for _ in found]
+    for turn in range(turns + 1):
+        for subject, taken in zip(found, times, strict=True):
+            start = clock()
+            subject.run(targets[subject.kind])
+            middle = clock()
+            np.copyto(copies[subject.kind], sources[subject.kind])
+            if turn:
+                taken.append((middle - start, clock() - middle))
+    return [
+        {
+            "name": subject.name,
+            "type": subject.kind,
+            "bits": subject.bits,
+            "nanoseconds_a_weight": 1e9 * statistics.median(own for own, _ in taken) / (rows * cols),
+            "copies": statistics.median(copy / own for own, copy in taken),
+        }
+        for subject, taken in zip(found, times, strict=True)
+    ]
+
+
+def _touched(rows: int, cols: int, dtype: np.dtype) -> np.ndarray:
+    """Memory that starts at a line of the cache, as torch's does, with numbers in it."""
+    memory = np.ones(rows * cols * dtype.itemsize + _LINE, np.uint8)
+    first = -memory.ctypes.data % _LINE
+    return memory[first : first + rows * cols * dtype.itemsize].view(dtype).reshape(rows, cols)
+
+
+def table(results: dict[str, Any]) -> str:
+    """A row a decoder, a column a shape and type: how many times as fast as a copy."""
+    runs = results["runs"]
+    heads = [f"{key}, {kind}" for key in runs for kind in _TYPES]
+    lines = ["| | bits | " + " | ".join(heads) + " |", "|---|---:|" + "---:|" * len(heads)]
+    names = dict.fromkeys(row["name"] for run in runs.values() for row in run["rows"])
+    for name in names:
+        rows = {(key, row["type"]): row for key, run in runs.items() for row in run["rows"] if row["name"] == name}
+        bits = next(iter(rows.values()))["bits"]
+        cells = [f"{rows[key, kind]['copies']:.2f}" if (key, kind) in rows else "" for key in runs for kind in _TYPES]
+        lines.append(f"| {name} | {'' if bits is None else f'{bits:.3f}'} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.decode", description="Decoding beside copies.")
+    parser.add_argument("--rows", type=int, help="with --cols, one shape instead of the usual two")
+    parser.add_argument("--cols", type=int)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
+    options = parser.parse_args(arguments)
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"version": 1, "runs": {}}
+    if options.readme:
+        README.write_text(rewrite(README.read_text("utf-8"), "decode", table(results)), "utf-8")
+        return
+    for rows, cols in [(options.rows, options.cols)] if options.rows and options.cols else SHAPES:
+        key = f"{rows} × {cols}" + (f", {options.threads} threads" if options.threads > 1 else "")
+        print(key, file=sys.stderr, flush=True)
+        found = measure(list(subjects(rows, cols)), rows, cols, options.turns, options.threads)
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        results["runs"][key] = {"machine": machine(), "turns": options.turns, "load": load, "rows": found}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
