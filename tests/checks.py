@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from subbit.codecs.base import Codec, knobs_of, stored_knobs
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.base import Magnitudes
 from subbit.errors import SubbitError
 from subbit.records import Encoded
@@ -101,7 +101,7 @@ class _Unsigned:
         return Encoded(self.id, stored_knobs(self.part), weight.shape, dtype_name(weight.dtype), sections)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
-        return decode_matrix(encoded, out, *self.part.decoder(encoded.sections, *encoded.shape))
+        return decode_matrix(encoded, out, Filler(*self.part.decoder(encoded.sections, *encoded.shape)))
 
 
 def _check_knobs(codec: Any, knobs: Mapping[str, Any]) -> None:

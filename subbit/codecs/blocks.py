@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from subbit.kernels.outputs import NO_SIGNS, finish, writes
 from subbit.records import Encoded, matrix_shape
 from subbit_formats.dtypes import numpy_dtype
 
-__all__ = ["BLOCK_WEIGHTS", "decode_matrix", "output_for", "parallel", "rows_per_block", "thread_count"]
+__all__ = ["BLOCK_WEIGHTS", "Filler", "decode_matrix", "output_for", "parallel", "rows_per_block", "thread_count"]
 
 BLOCK_WEIGHTS = 1 << 18
 """Weights in a unit of work: 1 MiB of float32, which stays in cache between the steps of a decoder."""
@@ -68,24 +69,26 @@ def output_for(encoded: Encoded, out: np.ndarray | None) -> np.ndarray:
     return out
 
 
-def decode_matrix(
-    encoded: Encoded,
-    out: np.ndarray | None,
-    fill: Callable[..., None],
-    block_rows: int | None = None,
-    direct: bool = False,
-) -> np.ndarray:
-    """Fill the whole tensor through `fill`, block by block; returns `out` or the new array.
+class Filler(NamedTuple):
+    """What writes any rows of a matrix: `fill(start, stop, block)`, float32; `start` is a multiple of `rows`.
 
-    `fill(start, stop, block)` writes float32. One that is `direct` also writes the other types of `kernels.outputs`:
-    `fill(start, stop, block, stream)`, past the caches where `stream` says so.
+    One that is `direct` also writes the other types of `kernels.outputs`: `fill(start, stop, block, stream)`, past the
+    caches where `stream` says so.
     """
+
+    fill: Callable[..., None]
+    rows: int
+    direct: bool = False
+
+
+def decode_matrix(encoded: Encoded, out: np.ndarray | None, filler: Filler) -> np.ndarray:
+    """Fill the whole tensor block by block; returns `out` or the new array."""
+    fill, step, direct = filler
     target = output_for(encoded, out)
     rows, cols = matrix_shape(tuple(encoded.shape))
     if rows * cols == 0:
         return target
     matrix = target.reshape(rows, cols)
-    step = block_rows or rows_per_block(cols)
     known, stream = writes(matrix.dtype), out is not None and out.nbytes >= _STREAMED
 
     def task(index: int) -> None:

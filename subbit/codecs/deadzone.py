@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from subbit.codecs.base import ENCODER, stored_knobs
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.scalar.coding import budget_bits, check_rate, encode_scalar
 from subbit.codecs.scalar.parts import SECTION_NAMES
 from subbit.codecs.scalar.reading import decoder
@@ -56,10 +56,14 @@ class DeadZone:
         return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), found)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Rebuild all rows; see `filler`."""
+        return decode_matrix(encoded, out, self.filler(encoded))
+
+    def filler(self, encoded: Encoded) -> Filler:
         """Rebuild: symbol → level → centre × step."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         fill, block = decoder(encoded.sections, rows, cols, signed=True)
-        return decode_matrix(encoded, out, fill, block, direct=True)
+        return Filler(fill, block, direct=True)
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the steps of rows and columns by gains; see `scalar.regain`."""

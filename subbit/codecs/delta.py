@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from subbit.codecs.base import ENCODER, stored_knobs
-from subbit.codecs.blocks import decode_matrix, rows_per_block
+from subbit.codecs.blocks import Filler, decode_matrix, rows_per_block
 from subbit.codecs.deadzone import DeadZone
 from subbit.codecs.scalar.parts import SECTION_NAMES
 from subbit.codecs.scalar.reading import decoder
@@ -63,6 +63,10 @@ class Delta(Relative):
         return matrix
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Rebuild all rows; see `filler`."""
+        return decode_matrix(encoded, out, self.filler(encoded))
+
+    def filler(self, encoded: Encoded) -> Filler:
         """Rebuild D block by block and add the parent's weights: one float32 addition each."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         difference, block = decoder(encoded.sections, rows, cols, signed=True)
@@ -72,7 +76,7 @@ class Delta(Relative):
             with np.errstate(over="ignore"):
                 np.add(self.rows(rows, cols, start, stop), target, out=target)
 
-        return decode_matrix(encoded, out, fill, block)
+        return Filler(fill, block)
 
     def _inner(self) -> DeadZone:
         return DeadZone(rate=self.rate)

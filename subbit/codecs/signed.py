@@ -9,7 +9,7 @@ import numpy as np
 
 from subbit.bits.packing import pack_signs
 from subbit.codecs.base import ENCODER, stored_knobs, takes_gains
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.base import Finishing, Magnitudes
 from subbit.codecs.scalar.density import row_means
 from subbit.errors import SubbitError, UsageError
@@ -71,6 +71,10 @@ class Signed:
         return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), sections)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Rebuild all rows; see `filler`."""
+        return decode_matrix(encoded, out, self.filler(encoded))
+
+    def filler(self, encoded: Encoded) -> Filler:
         """Fill magnitudes, then XOR the plane's and the flips' sign bits into them."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         parts = dict(encoded.sections)
@@ -94,7 +98,7 @@ class Signed:
             magnitudes(start, stop, unsigned)
             finish(unsigned, words, target, stream and not single)
 
-        return decode_matrix(encoded, out, fill, block, direct=True)
+        return Filler(fill, block, direct=True)
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the magnitudes' scales by gains, which are positive: no sign changes."""

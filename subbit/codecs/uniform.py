@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from subbit.codecs.base import stored_knobs
-from subbit.codecs.blocks import decode_matrix, parallel, rows_per_block
+from subbit.codecs.blocks import Filler, decode_matrix, parallel, rows_per_block
 from subbit.codecs.halves import halves_size, pack_halves, unpack_halves
 from subbit.codecs.knobs import check_knob
 from subbit.codecs.sections import section_bytes
@@ -78,6 +78,10 @@ class Uniform:
         return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), sections)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Rebuild all rows; see `filler`."""
+        return decode_matrix(encoded, out, self.filler(encoded))
+
+    def filler(self, encoded: Encoded) -> Filler:
         """Code × scale: one multiplication, one rounding."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         row_bytes, groups = self._row_bytes(cols), self._groups(cols)
@@ -88,7 +92,7 @@ class Uniform:
         def fill(start: int, stop: int, block: np.ndarray) -> None:
             kernel("uniform").expand(codes[start:stop], self.width, scales[start:stop], self.group, block)
 
-        return decode_matrix(encoded, out, fill)
+        return Filler(fill, rows_per_block(cols))
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the scales of every row by its gain; columns have no scale of their own, and their gains are 1."""

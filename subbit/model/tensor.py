@@ -9,6 +9,7 @@ import numpy as np
 
 from subbit.codecs import relative_part
 from subbit.errors import SubbitError, UsageError
+from subbit.packed import Packed, pack
 from subbit.records import Encoded
 from subbit.tensors import codec_of, decode
 from subbit_formats.dtypes import FLOATS, numpy_dtype
@@ -88,6 +89,16 @@ class Tensor:
             raise self._named(error) from None
         except MemoryError:
             raise self._named(SubbitError("does not fit into memory", kind="memory")) from None
+
+    def packed(self) -> Packed:
+        """Check the sections' checksums and make the weights ready to be multiplied by as they are stored.
+
+        Raises :class:`SubbitError` that names the file and the tensor, kind "packed" for a codec that cannot.
+        """
+        try:
+            return pack(self.encoded)
+        except SubbitError as error:
+            raise self._named(error) from None
 
     def _named(self, error: SubbitError) -> SubbitError:
         parent = self.archive.metadata.get(PARENT_KEY)

@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from subbit.kernels import kernel
+from subbit.records import Buffer
 from subbit.signs.base import Seeded
 
 __all__ = ["Angle"]
@@ -27,7 +28,12 @@ class Angle(Seeded):
 
     def render(self, rows: int, cols: int, start: int, stop: int, out: np.ndarray) -> None:
         """One wrapping addition a weight."""
-        words = kernel("counter_hash").words
-        row_angles = words(self.seed, 0, start, stop - start).astype(np.uint16)
-        col_angles = words(self.seed, 1, 0, cols).astype(np.uint16)
-        kernel("sign_planes").angle(row_angles, col_angles, out)
+        kernel("sign_planes").angle(self._angles(0, start, stop), self._angles(1, 0, cols), out)
+
+    def angles(self, data: Buffer, rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those of all rows and of all columns, uint16."""
+        return self._angles(0, 0, rows), self._angles(1, 0, cols)
+
+    def _angles(self, stream: int, start: int, stop: int) -> np.ndarray:
+        words: np.ndarray = kernel("counter_hash").words(self.seed, stream, start, stop - start)
+        return words.astype(np.uint16)

@@ -65,8 +65,13 @@ class Fitted:
 
     def fill(self, data: Buffer, rows: int, cols: int, start: int, stop: int, out: np.ndarray) -> None:
         """One wrapping addition a weight; a SubbitError for a wrong length or a filled last byte."""
+        row_angles, col_angles = self.angles(data, rows, cols)
+        kernel("sign_planes").angle(row_angles[start:stop], col_angles, out)
+
+    def angles(self, data: Buffer, rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those of all rows and of all columns, uint16 in whole turns."""
         angles = unpack(data, rows + cols, self.width) << np.uint16(16 - self.width)
-        kernel("sign_planes").angle(angles[start:stop], angles[rows:], out)
+        return angles[:rows], angles[rows:]
 
     @staticmethod
     def promising(words: np.ndarray, rows: int, cols: int) -> bool:

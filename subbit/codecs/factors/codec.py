@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from subbit.codecs.base import ENCODER, stored_knobs
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.deadzone import DeadZone
 from subbit.codecs.factors.heads import encode_head, regain_head, smallest_bytes
 from subbit.codecs.factors.layout import Head
@@ -72,6 +72,10 @@ class Factors:
         return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), sections)
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
+        """Rebuild all rows; see `filler`."""
+        return decode_matrix(encoded, out, self.filler(encoded))
+
+    def filler(self, encoded: Encoded) -> Filler:
         """Add up signed latents, multiply by the column's and the row's scale, add the residual if there is one."""
         rows, cols = matrix_shape(tuple(encoded.shape))
         head = Head.from_sections(encoded.sections, rows, cols)
@@ -79,7 +83,7 @@ class Factors:
         if head.residual:
             rest, block = decoder({SECTION: encoded.sections["residual"]}, rows, cols, signed=True)
             fill = _sum(fill, rest)
-        return decode_matrix(encoded, out, fill, block)
+        return Filler(fill, block)
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the scales of rows and columns, and the steps of the residual, by gains."""

@@ -73,14 +73,26 @@ class Vector:
 
     def decoder(self, sections: Mapping[str, Buffer], rows: int, cols: int) -> tuple[Fill, int]:
         """Look up entry × row scale: one multiplication a weight."""
+        packed, width, codebook, scales = self.parts(sections, rows, cols)
+        dim = len(codebook)
+        table = _aligned(1 << width, -(-dim // _LANES) * _LANES)
+        table[:, :dim] = codebook.T
+        return _Gather(packed, width, table, dim, scales), _BLOCKS * rows_per_block(cols)
+
+    def parts(
+        self, sections: Mapping[str, Buffer], rows: int, cols: int
+    ) -> tuple[np.ndarray, int, np.ndarray, np.ndarray]:
+        """The checked sections: codes packed uint8[rows, bytes], their width, float32[d, 2**width] and row scales.
+
+        Codes of `width` bits can name entries past the last one: those are zeros.
+        """
         dim, entries, width = self.in_use(rows, cols)
         row_bytes = _row_bytes(cols, dim, width)
         packed = section_bytes(sections, "codes", rows * row_bytes).reshape(rows, row_bytes)
         scales = unpack_halves(section_bytes(sections, "scales", halves_size(rows)), rows)
-        # Codes of `width` bits can name entries past the last one: zeros there keep every read inside.
-        table = _aligned(1 << width, -(-dim // _LANES) * _LANES)
-        table[:entries, :dim] = unpack_codebook(section_bytes(sections, "codebook"), dim, entries).T
-        return _Gather(packed, width, table, dim, scales), _BLOCKS * rows_per_block(cols)
+        codebook = np.zeros((dim, 1 << width), np.float32)
+        codebook[:, :entries] = unpack_codebook(section_bytes(sections, "codebook"), dim, entries)
+        return packed, width, codebook, scales
 
     def regain(self, sections: Mapping[str, Buffer], rows: np.ndarray, columns: np.ndarray) -> dict[str, Buffer]:
         """Multiply the row scales by gains; columns have none, and their gains are 1."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from subbit.codecs.base import ENCODER, stored_knobs
-from subbit.codecs.blocks import decode_matrix, output_for
+from subbit.codecs.blocks import Filler, decode_matrix, output_for
 from subbit.codecs.knobs import check_knob
 from subbit.codecs.sections import section_bytes
 from subbit.codecs.trellis.reading import decoder
@@ -67,20 +67,26 @@ class Trellis:
         return Encoded(self.id, stored_knobs(self), weight.shape, dtype_name(weight.dtype), {"codes": codes})
 
     def decode(self, encoded: Encoded, out: np.ndarray | None = None) -> np.ndarray:
-        """Follow the walks: state → value × scale."""
+        """Follow the walks: state → value × scale; then undo the rotation, if there was one."""
         rows, cols = matrix_shape(tuple(encoded.shape))
-        stored = section_bytes(encoded.sections, "codes")
-        fill, block = decoder(stored, rows, cols, self.state_bits, signed=True)
+        filler = self.filler(encoded)
         if self.rotation is None:
-            return decode_matrix(encoded, out, fill, block, direct=True)
+            return decode_matrix(encoded, out, filler)
         target = output_for(encoded, out)
         whole = target if target.dtype == np.float32 else np.empty(encoded.shape, np.float32)
-        matrix = decode_matrix(encoded, whole, fill, block).reshape(rows, cols)
+        matrix = decode_matrix(encoded, whole, filler).reshape(rows, cols)
         rotate_back(matrix, self.rotation)
         if target is not whole:
             with np.errstate(over="ignore"):
                 target[...] = whole
         return target
+
+    def filler(self, encoded: Encoded) -> Filler:
+        """Rows as they were coded, which is before a rotation is undone."""
+        rows, cols = matrix_shape(tuple(encoded.shape))
+        stored = section_bytes(encoded.sections, "codes")
+        fill, block = decoder(stored, rows, cols, self.state_bits, signed=True)
+        return Filler(fill, block, direct=True)
 
 
 def check_trellis(rate: float, variable: bool, state_bits: int) -> None:

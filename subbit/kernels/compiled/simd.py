@@ -12,11 +12,15 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-__all__ = ["LANES", "angle_word", "copy", "fence", "move", "narrows", "put", "read_sixteen", "read_word", "scaled"]
+__all__ = [
+    "LANES", "add", "add_scaled", "angle_word", "combine", "copy", "fence", "move", "narrows", "put", "read_sixteen",
+    "read_word", "scaled",
+]  # fmt: skip
 
 LANES = 16
 _BIT, _WORD, _SHORT, _FLOAT, _HALF = ir.IntType(1), ir.IntType(32), ir.IntType(16), ir.FloatType(), ir.HalfType()
 _LINE = 64
+_TOGETHER = 4
 
 
 def _vector(element: ir.Type, lanes: int = LANES) -> ir.VectorType:
@@ -37,6 +41,14 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int = LANES) -> ir.Val
     return builder.shuffle_vector(
         single, ir.Constant(kind, ir.Undefined), ir.Constant(_vector(_WORD, lanes), [0] * lanes)
     )
+
+
+def _fused(builder: ir.IRBuilder, left: ir.Value, right: ir.Value, addend: ir.Value) -> ir.Value:
+    """left · right + addend, rounded once where the processor can."""
+    kind = left.type
+    wanted = ir.FunctionType(kind, [kind] * 3)
+    fused = cgutils.get_or_insert_function(builder.module, wanted, f"llvm.fmuladd.v{kind.count}f32")
+    return builder.call(fused, (left, right, addend))
 
 
 def _numbers(value: int) -> ir.Constant:
@@ -67,6 +79,64 @@ def move(typingctx: Any, source: Any, target: Any, count: Any) -> Any:
 
     known = isinstance(count, types.IntegerLiteral)
     return (types.void(types.intp, types.intp, count), build) if known else None
+
+
+@intrinsic
+def add(typingctx: Any, source: Any, target: Any, lanes: Any) -> Any:
+    """target[0:lanes] += source[0:lanes], float32; `lanes` is a literal."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = _vector(_FLOAT, signature.args[2].literal_value)
+        left, right = (_load(builder, address, kind, 4) for address in arguments[:2])
+        _store(builder, builder.fadd(left, right), arguments[1], 4)
+        return context.get_dummy_value()
+
+    known = isinstance(lanes, types.IntegerLiteral)
+    return (types.void(types.intp, types.intp, lanes), build) if known else None
+
+
+@intrinsic
+def add_scaled(typingctx: Any, source: Any, factor: Any, target: Any, lanes: Any) -> Any:
+    """target[0:lanes] += source[0:lanes] · factor, float32, contracted where that is faster; `lanes` is a literal."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source, factor, target, _ = arguments
+        lanes = signature.args[3].literal_value
+        kind = _vector(_FLOAT, lanes)
+        operands = _load(builder, source, kind, 4), _splat(builder, factor, lanes), _load(builder, target, kind, 4)
+        _store(builder, _fused(builder, *operands), target, 4)
+        return context.get_dummy_value()
+
+    known = isinstance(lanes, types.IntegerLiteral)
+    return (types.void(types.intp, types.float32, types.intp, lanes), build) if known else None
+
+
+@intrinsic
+def combine(typingctx: Any, factors: Any, stride: Any, count: Any, numbers: Any, target: Any, lanes: Any) -> Any:
+    """target[k, 0:lanes] = Σ over j < count of factors[j, k] · numbers[j, 0:lanes], for k < 4, all float32.
+
+    Rows of factors are `stride` bytes apart; `lanes` is a literal. Sums stay in registers.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        factors, stride, count, numbers, target, _ = arguments
+        lanes = signature.args[5].literal_value
+        kind, long = _vector(_FLOAT, lanes), ir.IntType(64)
+        sums = [cgutils.alloca_once_value(builder, ir.Constant(kind, [0.0] * lanes)) for _ in range(_TOGETHER)]
+        for place in sums:
+            builder.store(ir.Constant(kind, [0.0] * lanes), place)
+        with cgutils.for_range(builder, count) as loop:
+            number = _load(builder, builder.add(numbers, builder.mul(loop.index, long(4 * lanes))), kind, 4)
+            row = builder.add(factors, builder.mul(loop.index, stride))
+            for k, place in enumerate(sums):
+                factor = _splat(builder, _load(builder, builder.add(row, long(4 * k)), _FLOAT, 4), lanes)
+                builder.store(_fused(builder, factor, number, builder.load(place)), place)
+        for k, place in enumerate(sums):
+            _store(builder, builder.load(place), builder.add(target, long(4 * lanes * k)), 4)
+        return context.get_dummy_value()
+
+    known = isinstance(lanes, types.IntegerLiteral)
+    return (types.void(*[types.intp] * 5, lanes), build) if known else None
 
 
 @intrinsic

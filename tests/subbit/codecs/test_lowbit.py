@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from checks import ODD_SHAPES, check_magnitudes, relative_error, weights
 
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.lowbit import LowBit
 from subbit.errors import SubbitError
 from subbit.records import Encoded, matrix_shape
@@ -17,7 +17,7 @@ def magnitudes(rows: int, cols: int, seed: int = 0) -> np.ndarray:
 def decode(part: LowBit, matrix: np.ndarray, importance: np.ndarray | None = None) -> np.ndarray:
     sections = part.encode(matrix, importance)
     encoded = Encoded("lowbit", {}, matrix.shape, "float32", sections)
-    return decode_matrix(encoded, None, *part.decoder(sections, *matrix.shape))
+    return decode_matrix(encoded, None, Filler(*part.decoder(sections, *matrix.shape)))
 
 
 @pytest.mark.parametrize("shape", ODD_SHAPES)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subbit.codecs import OneOfN, Scales, Signed
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.errors import SubbitError
 from subbit.kernels import kernel
 from subbit.records import Encoded, matrix_shape
@@ -21,7 +21,7 @@ def magnitudes(rows: int, cols: int, seed: int = 0) -> np.ndarray:
 def decode(part: OneOfN, matrix: np.ndarray, importance: np.ndarray | None = None) -> np.ndarray:
     sections = part.encode(matrix, importance)
     encoded = Encoded(part.kind, {}, matrix.shape, "float32", sections)
-    return decode_matrix(encoded, None, *part.decoder(sections, *matrix.shape))
+    return decode_matrix(encoded, None, Filler(*part.decoder(sections, *matrix.shape)))
 
 
 def groups(matrix: np.ndarray, n: int) -> list[np.ndarray]:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from checks import ODD_SHAPES, check_magnitudes, relative_error, weights
 
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.scales import Scales
 from subbit.errors import SubbitError
 from subbit.records import Encoded, matrix_shape
@@ -13,7 +13,7 @@ from subbit.records import Encoded, matrix_shape
 def decode(part: Scales, matrix: np.ndarray, importance: np.ndarray | None = None) -> np.ndarray:
     sections = part.encode(matrix, importance)
     encoded = Encoded("scales", {}, matrix.shape, "float32", sections)
-    return decode_matrix(encoded, None, *part.decoder(sections, *matrix.shape))
+    return decode_matrix(encoded, None, Filler(*part.decoder(sections, *matrix.shape)))
 
 
 def product(rows: int, cols: int, rank: int) -> np.ndarray:

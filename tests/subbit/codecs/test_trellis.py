@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import subbit
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.trellis import TrellisMagnitudes
 from subbit.codecs.trellis.codec import Trellis
 from subbit.codecs.trellis.estimate import estimate
@@ -33,7 +33,7 @@ def lost(weight: np.ndarray, **knobs: Any) -> float:
 def magnitudes_back(part: TrellisMagnitudes, matrix: np.ndarray) -> np.ndarray:
     sections = part.encode(matrix)
     encoded = Encoded("trellis", {}, matrix.shape, "float32", sections)
-    return decode_matrix(encoded, None, *part.decoder(sections, *matrix.shape))
+    return decode_matrix(encoded, None, Filler(*part.decoder(sections, *matrix.shape)))
 
 
 @pytest.mark.parametrize("shape", ODD_SHAPES)

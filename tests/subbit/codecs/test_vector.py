@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from checks import ODD_SHAPES, check_magnitudes, relative_error, weights
 
-from subbit.codecs.blocks import decode_matrix
+from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.vector import Vector
 from subbit.errors import SubbitError
 from subbit.records import Encoded, matrix_shape
@@ -19,7 +19,7 @@ def magnitudes(rows: int, cols: int, seed: int = 0) -> np.ndarray:
 def decode(part: Vector, matrix: np.ndarray, importance: np.ndarray | None = None) -> np.ndarray:
     sections = part.encode(matrix, importance)
     encoded = Encoded("vector", {}, matrix.shape, "float32", sections)
-    return decode_matrix(encoded, None, *part.decoder(sections, *matrix.shape))
+    return decode_matrix(encoded, None, Filler(*part.decoder(sections, *matrix.shape)))
 
 
 @pytest.mark.parametrize("shape", ODD_SHAPES)
@@ -97,7 +97,7 @@ def test_any_code_reads_inside_the_codebook() -> None:
     sections = part.encode(matrix)
     sections["codes"] = b"\xff" * len(sections["codes"])
     encoded = Encoded("vector", {}, matrix.shape, "float32", sections)
-    assert not decode_matrix(encoded, None, *part.decoder(sections, *matrix.shape)).any()
+    assert not decode_matrix(encoded, None, Filler(*part.decoder(sections, *matrix.shape))).any()
 
 
 def test_bad_codebooks_are_refused() -> None:

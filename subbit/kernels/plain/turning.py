@@ -1,0 +1,35 @@
+"""Products with angle signs × codes: for a block of columns, a table says what every code adds to a row's sum.
+
+Rows are sorted by their angle. From one row to the next the signs of a block change in few columns, so the table
+follows by one update a change, and then serves all rows up to the next.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["multiply"]
+
+
+def multiply(
+    codes: np.ndarray, entries: np.ndarray, negative: np.ndarray, at: np.ndarray, turned: np.ndarray, x: np.ndarray,
+    first: int, stop: int, sums: np.ndarray,
+) -> None:  # fmt: skip
+    """sums[rows, lanes] += Σ over columns of sign · entry's component · x[columns, lanes], for rows first … stop - 1.
+
+    Codes uint8[blocks, rows]; entries float32[dim, entries], entries a multiple of 16; negative bool[blocks, dim]:
+    signs of row 0. Column turned[block, e] of a block changes its sign at row at[block, e] ≥ 1, in rising order. Lanes
+    are 1, 4, 8 or 16. Twins agree but for rounding.
+    """
+    dim = entries.shape[0]
+    for block, row_codes in enumerate(codes):
+        signs = np.where(negative[block], -1.0, 1.0).astype(np.float32)
+        part = x[block * dim : (block + 1) * dim]
+        ends = [*at[block].tolist(), codes.shape[1]]
+        for event, end in enumerate(ends):
+            start = max(first, ends[event - 1] if event else 0)
+            if start < min(end, stop):
+                rows = slice(start, min(end, stop))
+                sums[rows] += ((entries * signs[:, None]).T @ part)[row_codes[rows]]
+            if event < at.shape[1]:
+                signs[turned[block, event]] *= -1

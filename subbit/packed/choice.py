@@ -1,0 +1,39 @@
+"""Which way of multiplying a stored tensor gets."""
+
+from __future__ import annotations
+
+from subbit.codecs import Signed, Vector, from_knobs
+from subbit.errors import UsageError
+from subbit.packed.base import Packed
+from subbit.packed.blocks import Blocks
+from subbit.packed.turning import Turning
+from subbit.records import Encoded, matrix_shape
+
+__all__ = ["pack"]
+
+_MOST_ENTRIES = 256
+
+
+def pack(encoded: Encoded) -> Packed:
+    """Make a tensor ready to be multiplied by, as the matrix of `records.matrix_shape`.
+
+    Sections are checked, and read from where they are: a file must stay open. Raises :class:`SubbitError` for damaged
+    ones and :class:`UsageError` (kind "packed") for a codec that does not decode rows by themselves.
+    """
+    codec = from_knobs(encoded.codec, encoded.knobs)
+    rows, cols = matrix_shape(tuple(encoded.shape))
+    if not hasattr(codec, "filler") or getattr(codec, "rotation", None) is not None:
+        hint = "decode it; rotated and lossless tensors are whole or not at all"
+        raise UsageError(f"{encoded.codec!r} weights cannot stay packed", kind="packed", hint=hint)
+    blocks = Blocks(rows, cols, codec.filler(encoded), encoded.bits // 8)
+    sections = dict(encoded.sections)
+    if (
+        isinstance(codec, Signed)
+        and isinstance(codec.magnitudes, Vector)
+        and hasattr(codec.signs, "angles")
+        and "flips" not in sections
+        and codec.magnitudes.in_use(rows, cols)[1] <= _MOST_ENTRIES
+        and rows * cols
+    ):
+        return Turning.of(codec.signs, sections.pop("signs", b""), codec.magnitudes, sections, blocks)
+    return blocks

@@ -1,0 +1,129 @@
+"""Products with stored weights against products with the decoded ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import subbit
+from subbit import (
+    Angle,
+    DeadZone,
+    Dense,
+    Factors,
+    Fitted,
+    Hashed,
+    LowBit,
+    Signed,
+    SubbitError,
+    Trellis,
+    TrellisMagnitudes,
+    Uniform,
+    UsageError,
+    Vector,
+)  # fmt: skip
+from subbit.bits.packing import unpack_signs
+from subbit.codecs import Codec
+from subbit.packed import pack
+from subbit.packed.blocks import Blocks
+from subbit.packed.turning import Turning
+from subbit.signs import signs
+
+ANGLE, HASHED = Angle(seed=3), Hashed(seed=3)
+TURNING = [Signed(ANGLE, Vector(16, 256)), Signed(ANGLE, Vector(17, 200)), Signed(Angle(), Vector(5, 9))]
+OTHERS = [
+    Signed(HASHED, Vector(16, 256)), Signed(ANGLE, LowBit(0.5)), Signed(HASHED, TrellisMagnitudes(0.5)),
+    Signed(ANGLE, Vector(8, 300)), DeadZone(1.0), Trellis(1.0, variable=False), Trellis(0.7), Uniform(width=4),
+    Factors(0.8),
+]  # fmt: skip
+
+
+def weight_for(codec, rows, cols, wrong=0):
+    weight = np.random.default_rng(rows).normal(size=(rows, cols)).astype(np.float32)
+    if isinstance(codec, Signed):
+        negative = unpack_signs(signs(codec.signs, b"", rows, cols), cols)
+        weight = np.where(negative, -np.abs(weight), np.abs(weight))
+        weight.ravel()[:wrong] *= -1
+    return weight
+
+
+def check(codec: Codec, rows: int, cols: int, kind: type, wrong: int = 0) -> None:
+    encoded = codec.encode(weight_for(codec, rows, cols, wrong))
+    packed, decoded = pack(encoded), subbit.decode(encoded).astype(np.float64)
+    assert isinstance(packed, kind)
+    random = np.random.default_rng(7)
+    for count in (1, 2, 4, 7, 16, 19):
+        x = random.normal(size=(count, cols)).astype(np.float32)
+        found = packed.multiply(x)
+        assert found.dtype == np.float32
+        assert np.allclose(found, x @ decoded.T, rtol=1e-4, atol=1e-4 * np.abs(decoded).max() * cols**0.5)
+    y = random.normal(size=(3, rows)).astype(np.float32)
+    assert np.allclose(packed.multiply_back(y), y @ decoded, rtol=1e-4, atol=1e-4 * np.abs(decoded).max() * rows**0.5)
+
+
+@pytest.mark.parametrize("codec", TURNING, ids=str)
+@pytest.mark.parametrize("shape", [(1, 1), (3, 200), (70, 16), (300, 130)])
+def test_angle_signs_multiply_by_tables_that_turn(codec, shape):
+    check(codec, *shape, Turning)
+
+
+@pytest.mark.parametrize("codec", OTHERS, ids=str)
+def test_everything_else_by_blocks_of_rows(codec):
+    check(codec, 150, 130, Blocks)
+
+
+def test_flips_count_too():
+    check(TURNING[0], 100, 96, Blocks, wrong=500)
+
+
+@pytest.mark.parametrize("threads", ["1", "3"])
+def test_several_threads(threads, monkeypatch):
+    monkeypatch.setenv("SUBBIT_THREADS", threads)
+    check(TURNING[0], 3100, 40, Turning)
+
+
+def test_fitted_angles_turn_as_well():
+    rows, cols = 128, 160
+    weight = weight_for(TURNING[0], rows, cols)
+    encoded = Signed(Fitted(), Vector(16, 256)).encode(weight)
+    if "flips" in encoded.sections:
+        encoded = Signed(Fitted(), Vector(16, 256), drop=1e9).encode(weight)
+    packed = pack(encoded)
+    assert isinstance(packed, Turning)
+    x = np.eye(cols, dtype=np.float32)
+    assert np.allclose(packed.multiply(x).T, subbit.decode(encoded), atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["plain", "compiled"])
+def test_both_kernels(backend, monkeypatch):
+    monkeypatch.setenv("SUBBIT_KERNELS", backend)
+    check(TURNING[1], 60, 100, Turning)
+
+
+def test_memory_is_about_that_of_the_sections():
+    encoded = TURNING[0].encode(weight_for(TURNING[0], 1024, 2048))
+    assert pack(encoded).nbytes < 1.5 * encoded.bits / 8
+
+
+def test_a_damaged_section_is_named():
+    encoded = TURNING[0].encode(weight_for(TURNING[0], 64, 64))
+    encoded.sections["codes"] = bytes(encoded.sections["codes"])[:-1]
+    with pytest.raises(SubbitError) as caught:
+        pack(encoded)
+    assert caught.value.kind == "section"
+
+
+@pytest.mark.parametrize("codec", [Dense(), Trellis(1.0, rotation=5)], ids=str)
+def test_what_does_not_decode_by_rows_is_refused(codec):
+    with pytest.raises(UsageError) as caught:
+        pack(codec.encode(weight_for(codec, 64, 64)))
+    assert caught.value.kind == "packed"
+
+
+def test_a_tensor_of_a_file(tmp_path):
+    path = tmp_path / "model.sbit"
+    weight = weight_for(DeadZone(1.0), 96, 64)
+    subbit.compress({"a": weight}, path, bits=1.0)
+    with subbit.open(path) as file:
+        x = np.ones((2, 64), np.float32)
+        assert np.allclose(file["a"].packed().multiply(x), x @ file["a"].decode(dtype="float32").T, atol=1e-4)
