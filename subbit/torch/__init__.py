@@ -13,11 +13,12 @@ from subbit.torch.calibrated import CalibratedReport, compress_calibrated
 from subbit.torch.calibration import calibrate, calibrate_checkpoint
 from subbit.torch.healing import HealReport, heal
 from subbit.torch.modules import Unmatched, attach
+from subbit.torch.packed import SubbitLinear
 from subbit.torch.pretrained import load_model, load_tokenizer
 from subbit.torch.state import state_dict
 from subbit.torch.templates import template_signs
 
 __all__ = [
-    "CalibratedReport", "HealReport", "Unmatched", "attach", "calibrate", "calibrate_checkpoint", "compress_calibrated",
-    "heal", "load_model", "load_tokenizer", "state_dict", "template_signs",
+    "CalibratedReport", "HealReport", "SubbitLinear", "Unmatched", "attach", "calibrate", "calibrate_checkpoint",
+    "compress_calibrated", "heal", "load_model", "load_tokenizer", "state_dict", "template_signs",
 ]  # fmt: skip

@@ -13,6 +13,7 @@ from subbit.errors import SubbitError
 from subbit.model import Checkpoint, File, Tensor, open_file
 from subbit.planning.corrections import CORRECTION, corrected_weights
 from subbit.records import matrix_shape
+from subbit.torch.packed import keep_packed
 from subbit.torch.state import decode_into, dtype_name
 from subbit_formats.dtypes import FLOATS
 
@@ -38,7 +39,11 @@ class Slot:
 
 
 def attach(
-    model: torch.nn.Module, path: str | PathLike[str], strict: bool = True, base: Checkpoint | None = None
+    model: torch.nn.Module,
+    path: str | PathLike[str],
+    strict: bool = True,
+    base: Checkpoint | None = None,
+    packed: bool = False,
 ) -> Unmatched:
     """Decode a `.sbit` file into the parameters and buffers of `model`, in place, and say what did not match.
 
@@ -47,6 +52,10 @@ def attach(
     Tensors on the meta device become real ones on the CPU. A low-rank correction in the file (NAME.correction) is added
     to its weight in float32. `base` is the parent checkpoint, for files that were
     compressed against one.
+
+    With `packed`, linear layers whose weights the file codes become :class:`SubbitLinear`, which multiply by the bytes
+    as they are mapped from the file: the model then takes about the file's size. Other layers, ties, corrected weights
+    and codecs that decode a tensor whole are decoded all the same.
 
     Raises :class:`SubbitError` before anything of the model changes: with `strict` for names that are missing or
     unexpected (kind "names"), and always for shapes ("shape") or types ("dtype") that differ, for a tie with different
@@ -66,11 +75,16 @@ def attach(
             _check(pairs, {id(slot.tensor): slot.names[0] for slot in own})
         except SubbitError as error:
             raise error.at(path=file.archive.path) from None
+        single = {id(slot.tensor): slot.names[0] for slot in own if len(slot.names) == 1}
         for tensor, stored in pairs:
+            correction = stored.entry.name + CORRECTION
+            own_name = single.get(id(tensor))
+            if packed and own_name and correction not in file and keep_packed(model, own_name, stored):
+                continue
             if tensor.is_meta:
                 _materialize(tensor)
             decode_into(stored, tensor)
-            if (correction := stored.entry.name + CORRECTION) in file:
+            if correction in file:
                 _correct(tensor, file[correction])
     return unmatched
 

@@ -27,11 +27,13 @@ def load_model(
     model: torch.nn.Module | None = None,
     dtype: torch.dtype | str | None = None,
     base: Checkpoint | None = None,
+    packed: bool = False,
 ) -> Any:
     """Build the transformers model that the file's config.json describes, attach the weights, return it in eval mode.
 
     With `model` given that module gets the weights. `dtype` is for the parameters of a model that is built here;
     without it the configuration decides. `base` is the parent checkpoint, for files that were compressed against one.
+    With `packed`, linear layers multiply by the file's bytes; see :func:`attach`.
     Rotary and other buffers that the file lacks keep what the model made them.
     Raises :class:`SubbitError` for a file without configuration, an architecture that transformers lacks, a missing
     package (kind "package"), and all that :func:`attach` raises.
@@ -43,7 +45,7 @@ def load_model(
                 model = build(settings, dtype)
             except SubbitError as error:
                 raise error.at(path=file.archive.path) from None
-    attach(model, path, base=base)
+    attach(model, path, base=base, packed=packed)
     return model.eval()
 
 
