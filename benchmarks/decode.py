@@ -16,7 +16,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -64,16 +64,26 @@ class Subject:
 
 def subjects(rows: int, cols: int) -> Iterator[Subject]:
     """Our codecs in three types of numbers, then the peers in what they have."""
-    matrix = np.random.default_rng(0).standard_normal((rows, cols), np.float32)
-    for name, make in _OURS.items():
-        codec: Any = make()
+    for name, codec, encoded in encoded_subjects(rows, cols, _OURS):
+        for kind in _TYPES:
+            yield Subject(name, kind, encoded.bits_per_weight, _decoder(codec, encoded))
+    yield from _peers(_gaussian(rows, cols))
+
+
+def encoded_subjects(rows: int, cols: int, names: Iterable[str]) -> Iterator[tuple[str, Any, Encoded]]:
+    """Names, codecs and a Gaussian matrix as they code it, under the signs of their template where they have one."""
+    matrix = _gaussian(rows, cols)
+    for name in names:
+        codec: Any = _OURS[name]()
         plane = getattr(codec, "signs", None)
         given = matrix if plane is None or isinstance(plane, Stored) else _signed(matrix, plane)
         encoded = codec.encode(given)
         print(f"  encoded {name}: {encoded.bits_per_weight:.4f} bits", file=sys.stderr, flush=True)
-        for kind in _TYPES:
-            yield Subject(name, kind, encoded.bits_per_weight, _decoder(codec, encoded))
-    yield from _peers(matrix)
+        yield name, codec, encoded
+
+
+def _gaussian(rows: int, cols: int) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((rows, cols), np.float32)
 
 
 def _signed(matrix: np.ndarray, plane: SignPlane) -> np.ndarray:

@@ -1,0 +1,135 @@
+"""Multiplying by packed weights, beside torch's dense layers, in one process and by turns.
+
+python -m benchmarks.matmul [--rows N --cols N] [--threads 1] [--turns 15]    measure, print, write results/matmul.json
+python -m benchmarks.matmul --readme                                         put its table into README.md
+
+x is (batch, columns). Ours is `Packed.multiply`, float32 in and out; torch's is `F.linear`, in bfloat16 and float32,
+with as many threads. A turn runs everything once; figures are medians over the turns of torch's bfloat16 time ÷ the
+other's, by the thread's own clock where there is one thread, else by the wall's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.decode import SHAPES, encoded_subjects
+from benchmarks.rate import machine
+from benchmarks.report import rewrite
+from subbit.packed import Packed, pack
+
+RESULTS = Path(__file__).parent / "results" / "matmul.json"
+README = Path(__file__).parent.parent / "README.md"
+BATCHES = (1, 2, 4, 8, 16, 32, 64)
+CODECS = (
+    "template (angle) × vector 16 × 256",
+    "template (hashed) × vector 16 × 256",
+    "stored signs × vector 16 × 256",
+    "trellis, 1",
+    "deadzone, 0.5",
+)
+DENSE = "torch, bf16"
+
+
+def subjects(rows: int, cols: int) -> Iterator[tuple[str, Callable[[int], Callable[[], Any]]]]:
+    """Names, and what makes a product of a batch's size ready to be timed."""
+    import torch
+
+    weight = torch.randn(rows, cols)
+    for name, dtype in ((DENSE, torch.bfloat16), ("torch, f32", torch.float32)):
+        yield name, _dense(weight.to(dtype))
+    for name, _, encoded in encoded_subjects(rows, cols, CODECS):
+        yield name, _packed(pack(encoded))
+
+
+def _packed(weight: Packed) -> Callable[[int], Callable[[], Any]]:
+    return lambda batch: partial(weight.multiply, _numbers(batch, weight.columns))
+
+
+def _dense(weight: Any) -> Callable[[int], Callable[[], Any]]:
+    import torch
+
+    def ready(batch: int) -> Callable[[], Any]:
+        x = torch.from_numpy(_numbers(batch, weight.shape[1])).to(weight.dtype)
+        return lambda: torch.nn.functional.linear(x, weight)
+
+    return ready
+
+
+def _numbers(batch: int, cols: int) -> np.ndarray:
+    return np.random.default_rng(batch).standard_normal((batch, cols), np.float32)
+
+
+def measure(rows: int, cols: int, turns: int, threads: int) -> list[dict[str, Any]]:
+    """A row a subject and batch: microseconds, and how many times as fast as torch in bfloat16."""
+    import torch
+
+    os.environ["SUBBIT_THREADS"] = str(threads)
+    torch.set_num_threads(threads)
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    found = list(subjects(rows, cols))
+    out = []
+    for batch in BATCHES:
+        products = {name: ready(batch) for name, ready in found}
+        times: dict[str, list[float]] = {name: [] for name in products}
+        for turn in range(turns + 1):
+            for name, product in products.items():
+                start = clock()
+                product()
+                if turn:
+                    times[name].append(clock() - start)
+        for name, taken in times.items():
+            ratios = [dense / own for dense, own in zip(times[DENSE], taken, strict=True)]
+            row = {"name": name, "batch": batch, "microseconds": 1e6 * statistics.median(taken)}
+            out.append(row | {"times": statistics.median(ratios)})
+    return out
+
+
+def table(results: dict[str, Any]) -> str:
+    """A row a subject, a column a shape and batch."""
+    runs = results["runs"]
+    batches = sorted({row["batch"] for run in runs.values() for row in run["rows"]})
+    lines = []
+    for key, run in runs.items():
+        lines += [f"| {key}, batch | " + " | ".join(map(str, batches)) + " |", "|---|" + "---:|" * len(batches)]
+        for name in dict.fromkeys(row["name"] for row in run["rows"]):
+            cells = {row["batch"]: f"{row['times']:.2f}" for row in run["rows"] if row["name"] == name}
+            lines.append(f"| {name} | " + " | ".join(cells.get(batch, "") for batch in batches) + " |")
+        lines.append("")
+    return "\n".join(lines).rstrip()
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.matmul", description="Packed beside dense products.")
+    parser.add_argument("--rows", type=int, help="with --cols, one shape instead of the usual two")
+    parser.add_argument("--cols", type=int)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--turns", type=int, default=15)
+    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
+    options = parser.parse_args(arguments)
+    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"version": 1, "runs": {}}
+    if options.readme:
+        README.write_text(rewrite(README.read_text("utf-8"), "matmul", table(results)), "utf-8")
+        return
+    for rows, cols in [(options.rows, options.cols)] if options.rows and options.cols else SHAPES:
+        key = f"{rows} × {cols}" + (f", {options.threads} threads" if options.threads > 1 else "")
+        print(key, file=sys.stderr, flush=True)
+        found = measure(rows, cols, options.turns, options.threads)
+        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+        results["runs"][key] = {"machine": machine(), "turns": options.turns, "load": load, "rows": found}
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
