@@ -1,4 +1,4 @@
-"""The types of numbers that decoders write by themselves, and the last step that writes them."""
+"""What kernels write: the types of numbers, the last step, and memory that suits them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import numpy as np
 
 from subbit.kernels import kernel
 
-__all__ = ["NO_SIGNS", "finish", "raw", "writes"]
+__all__ = ["LANES", "NO_SIGNS", "aligned", "finish", "raw", "writes"]
+
+LANES = 16
+"""float32 in a line of the cache."""
 
 NO_SIGNS = np.empty((0, 0), np.uint64)
 _KINDS = {"float32": 0, "float16": 1, "bfloat16": 2}
@@ -26,3 +29,10 @@ def raw(out: np.ndarray) -> tuple[np.ndarray, int]:
 def finish(block: np.ndarray, words: np.ndarray, out: np.ndarray, stream: bool) -> None:
     """Write float32 `block`, with signs from `words` where there are some, as numbers of the type of `out`."""
     kernel("finish").finish(block, words, *raw(out), stream)
+
+
+def aligned(rows: int, cols: int) -> np.ndarray:
+    """Zeros, float32, that start at a line of the cache."""
+    memory = np.zeros(rows * cols + LANES, np.float32)
+    first = -memory.ctypes.data // 4 % LANES
+    return memory[first : first + rows * cols].reshape(rows, cols)

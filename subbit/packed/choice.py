@@ -6,6 +6,7 @@ from subbit.codecs import Signed, Vector, from_knobs
 from subbit.errors import UsageError
 from subbit.packed.base import Packed
 from subbit.packed.blocks import Blocks
+from subbit.packed.lines import DIM, Lines
 from subbit.packed.turning import Turning
 from subbit.records import Encoded, matrix_shape
 
@@ -26,14 +27,13 @@ def pack(encoded: Encoded) -> Packed:
         hint = "decode it; rotated and lossless tensors are whole or not at all"
         raise UsageError(f"{encoded.codec!r} weights cannot stay packed", kind="packed", hint=hint)
     blocks = Blocks(rows, cols, codec.filler(encoded), encoded.bits // 8)
+    if not (isinstance(codec, Signed) and isinstance(codec.magnitudes, Vector) and rows * cols):
+        return blocks
+    dim, entries, _ = codec.magnitudes.in_use(rows, cols)
     sections = dict(encoded.sections)
-    if (
-        isinstance(codec, Signed)
-        and isinstance(codec.magnitudes, Vector)
-        and hasattr(codec.signs, "angles")
-        and "flips" not in sections
-        and codec.magnitudes.in_use(rows, cols)[1] <= _MOST_ENTRIES
-        and rows * cols
-    ):
-        return Turning.of(codec.signs, sections.pop("signs", b""), codec.magnitudes, sections, blocks)
-    return blocks
+    parts = codec.signs, sections.pop("signs", b""), codec.magnitudes, sections, blocks
+    if entries > _MOST_ENTRIES:
+        return blocks
+    if hasattr(codec.signs, "angles") and "flips" not in sections:
+        return Turning.of(*parts)
+    return Lines.of(*parts) if dim == DIM else blocks

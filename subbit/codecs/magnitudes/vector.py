@@ -17,12 +17,11 @@ from subbit.codecs.magnitudes.codebook import pack_codebook, unpack_codebook
 from subbit.codecs.magnitudes.kmeans import half_squares, kmeans
 from subbit.codecs.sections import section_bytes
 from subbit.kernels import kernel
-from subbit.kernels.outputs import NO_SIGNS, raw
+from subbit.kernels.outputs import LANES, NO_SIGNS, aligned, raw
 from subbit.records import Buffer
 
 __all__ = ["Vector"]
 
-_LANES = 16  # float32 in a line of the cache
 _BLOCKS = 8  # usual blocks at once: the kernel has tiles of its own, and signs are bits
 TRAINING = (1 << 17, 1 << 18)
 """Fewest and most vectors that train a codebook, between them 256 an entry."""
@@ -75,7 +74,7 @@ class Vector:
         """Look up entry × row scale: one multiplication a weight."""
         packed, width, codebook, scales = self.parts(sections, rows, cols)
         dim = len(codebook)
-        table = _aligned(1 << width, -(-dim // _LANES) * _LANES)
+        table = aligned(1 << width, -(-dim // LANES) * LANES)
         table[:, :dim] = codebook.T
         return _Gather(packed, width, table, dim, scales), _BLOCKS * rows_per_block(cols)
 
@@ -147,13 +146,6 @@ class _Gather:
         kernel("vector").gather(
             self.packed[start:stop], self.width, self.table, self.dim, self.scales[start:stop], words, *raw(out), stream
         )
-
-
-def _aligned(rows: int, cols: int) -> np.ndarray:
-    """Zeros that start at a line of the cache."""
-    memory = np.zeros(rows * cols + _LANES, np.float32)
-    first = -memory.ctypes.data // 4 % _LANES
-    return memory[first : first + rows * cols].reshape(rows, cols)
 
 
 def _row_bytes(cols: int, dim: int, width: int) -> int:

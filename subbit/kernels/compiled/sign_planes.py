@@ -7,7 +7,7 @@ import numpy as np
 from subbit.kernels.compiled.jit import jit
 from subbit.kernels.compiled.simd import angle_word
 
-__all__ = ["angle", "disagreement", "factors", "gaps", "lowrank", "mask", "walsh"]
+__all__ = ["angle", "disagreement", "factors", "gaps", "lowrank", "mask", "places", "turn", "walsh"]
 
 
 def angle(row_angles: np.ndarray, col_angles: np.ndarray, out: np.ndarray) -> None:
@@ -36,6 +36,18 @@ def gaps(words: np.ndarray, cols: int) -> np.ndarray:
     out = np.empty(_disagreement(words, np.zeros_like(words)), np.int64)
     _gaps(words, cols, out)
     return out
+
+
+def places(words: np.ndarray, cols: int) -> tuple[np.ndarray, np.ndarray]:
+    counts = np.empty(len(words), np.int64)
+    _counts(words, counts)
+    columns = np.empty(int(counts.sum()), np.int32)
+    _places(words, columns)
+    return columns, counts
+
+
+def turn(words: np.ndarray, columns: np.ndarray, starts: np.ndarray) -> None:
+    _turn(words, columns, starts)
 
 
 def mask(gaps: np.ndarray, cols: int, out: np.ndarray) -> bool:
@@ -117,6 +129,34 @@ def _gaps(words, cols, out):  # type: ignore[no-untyped-def]
                 expected = place + 1
                 count += 1
                 word ^= lowest
+
+
+@jit
+def _counts(words, counts):  # type: ignore[no-untyped-def]
+    for i in range(words.shape[0]):
+        counts[i] = 0
+        for w in range(words.shape[1]):
+            counts[i] += _popcount(words[i, w])
+
+
+@jit
+def _places(words, columns):  # type: ignore[no-untyped-def]
+    at = 0
+    for i in range(words.shape[0]):
+        for w in range(words.shape[1]):
+            word = words[i, w]
+            while word:
+                lowest = word & (np.uint64(0) - word)
+                columns[at] = (w << 6) + _popcount(lowest - np.uint64(1))
+                at += 1
+                word ^= lowest
+
+
+@jit
+def _turn(words, columns, starts):  # type: ignore[no-untyped-def]
+    for i in range(words.shape[0]):
+        for k in range(starts[i], starts[i + 1]):
+            words[i, columns[k] >> 6] ^= np.uint64(1) << np.uint64(columns[k] & 63)
 
 
 @jit

@@ -13,8 +13,8 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 __all__ = [
-    "LANES", "add", "add_scaled", "angle_word", "combine", "copy", "fence", "move", "narrows", "put", "read_sixteen",
-    "read_word", "scaled",
+    "LANES", "add", "add_scaled", "angle_word", "combine", "copy", "dots", "fence", "move", "narrows", "put",
+    "read_sixteen", "read_word", "scaled",
 ]  # fmt: skip
 
 LANES = 16
@@ -49,6 +49,13 @@ def _fused(builder: ir.IRBuilder, left: ir.Value, right: ir.Value, addend: ir.Va
     wanted = ir.FunctionType(kind, [kind] * 3)
     fused = cgutils.get_or_insert_function(builder.module, wanted, f"llvm.fmuladd.v{kind.count}f32")
     return builder.call(fused, (left, right, addend))
+
+
+def _negated(builder: ir.IRBuilder, numbers: ir.Value, signs: ir.Value) -> ir.Value:
+    """The numbers, with the other sign where a bit of `signs` is set."""
+    masks = builder.sext(builder.bitcast(signs, _vector(_BIT)), _vector(_WORD))
+    bits = builder.xor(builder.bitcast(numbers, _vector(_WORD)), builder.and_(masks, _numbers(0x80000000)))
+    return builder.bitcast(bits, _vector(_FLOAT))
 
 
 def _numbers(value: int) -> ir.Constant:
@@ -140,6 +147,47 @@ def combine(typingctx: Any, factors: Any, stride: Any, count: Any, numbers: Any,
 
 
 @intrinsic
+def dots(
+    typingctx: Any, codes: Any, pitch: Any, signs: Any, sign_pitch: Any, entries: Any, count: Any, x: Any,
+    x_pitch: Any, sums: Any, rows: Any, lanes: Any,
+) -> Any:  # fmt: skip
+    """sums[r, b] = Σ over v < count of ±entries[codes[r, v], 0:16] · x[b, 16 v : 16 v + 16], float32, in registers.
+
+    `codes` are uint8, rows `pitch` bytes apart, and so the bits of their signs `sign_pitch` bytes; rows and lanes are
+    literals, and the product of both is at most the processor's vector registers.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        codes, pitch, signs, sign_pitch, entries, count, x, x_pitch, sums = arguments[:9]
+        rows, lanes = (part.literal_value for part in signature.args[9:])
+        kind, long = _vector(_FLOAT), ir.IntType(64)
+        zero = ir.Constant(kind, [0.0] * LANES)
+        held = [[cgutils.alloca_once_value(builder, zero) for _ in range(lanes)] for _ in range(rows)]
+        for place in (place for row in held for place in row):
+            builder.store(zero, place)
+        with cgutils.for_range(builder, count) as loop:
+            v = loop.index
+            at = builder.add(x, builder.shl(v, long(6)))
+            numbers = [_load(builder, builder.add(at, builder.mul(x_pitch, long(b))), kind, 4) for b in range(lanes)]
+            for r, places in enumerate(held):
+                code = _load(builder, builder.add(builder.add(codes, builder.mul(pitch, long(r))), v), ir.IntType(8), 1)
+                entry = builder.add(entries, builder.shl(builder.zext(code, long), long(6)))
+                row_signs = builder.add(builder.add(signs, builder.mul(sign_pitch, long(r))), builder.shl(v, long(1)))
+                weight = _negated(builder, _load(builder, entry, kind, 4), _load(builder, row_signs, _SHORT, 2))
+                for number, place in zip(numbers, places, strict=True):
+                    builder.store(_fused(builder, weight, number, builder.load(place)), place)
+        wanted = ir.FunctionType(_FLOAT, [_FLOAT, kind])
+        total = cgutils.get_or_insert_function(builder.module, wanted, f"llvm.vector.reduce.fadd.v{LANES}f32")
+        for k, place in enumerate(place for row in held for place in row):
+            found = builder.call(total, (ir.Constant(_FLOAT, 0.0), builder.load(place)), fastmath=("reassoc",))
+            _store(builder, found, builder.add(sums, long(4 * k)), 4)
+        return context.get_dummy_value()
+
+    known = isinstance(rows, types.IntegerLiteral) and isinstance(lanes, types.IntegerLiteral)
+    return (types.void(*[types.intp] * 9, rows, lanes), build) if known else None
+
+
+@intrinsic
 def angle_word(typingctx: Any, angles: Any, turn: Any) -> Any:
     """The top bits of 64 wrapping sums angle + turn (uint16), as one uint64, first angle lowest."""
 
@@ -164,9 +212,7 @@ def put(typingctx: Any, source: Any, scale: Any, signs: Any, target: Any, kind: 
         source, scale, signs, target, _, _ = arguments
         kind, stream = (part.literal_value for part in signature.args[4:])
         numbers = builder.fmul(_load(builder, source, _vector(_FLOAT), 4), _splat(builder, scale))
-        bits = builder.bitcast(numbers, _vector(_WORD))
-        masks = builder.sext(builder.bitcast(signs, _vector(_BIT)), _vector(_WORD))
-        bits = builder.xor(bits, builder.and_(masks, _numbers(0x80000000)))
+        bits = builder.bitcast(_negated(builder, numbers, signs), _vector(_WORD))
         if kind == 0:
             found = builder.bitcast(bits, _vector(_FLOAT))
         elif kind == 1 and not _narrows(context):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["angle", "disagreement", "factors", "gaps", "lowrank", "mask", "walsh"]
+__all__ = ["angle", "disagreement", "factors", "gaps", "lowrank", "mask", "places", "turn", "walsh"]
 
 
 def angle(row_angles: np.ndarray, col_angles: np.ndarray, out: np.ndarray) -> None:
@@ -45,6 +45,19 @@ def gaps(words: np.ndarray, cols: int) -> np.ndarray:
     """How many clear bits stand before each set one, row after row without the padding: int64[set bits]."""
     places = np.flatnonzero(_unpack(words, cols))
     return np.diff(places, prepend=-1).astype(np.int64) - 1
+
+
+def places(words: np.ndarray, cols: int) -> tuple[np.ndarray, np.ndarray]:
+    """The columns of the set bits, row after row, int32, and how many each row has, int64."""
+    bits = _unpack(words, cols)
+    return np.nonzero(bits)[1].astype(np.int32), bits.sum(axis=1, dtype=np.int64)
+
+
+def turn(words: np.ndarray, columns: np.ndarray, starts: np.ndarray) -> None:
+    """Turn over the bits of row i at columns[starts[i]:starts[i + 1]], in place."""
+    for i, row in enumerate(words):
+        found = columns[starts[i] : starts[i + 1]]
+        np.bitwise_xor.at(row, found >> 6, np.uint64(1) << (found & 63).astype(np.uint64))
 
 
 def mask(gaps: np.ndarray, cols: int, out: np.ndarray) -> bool:

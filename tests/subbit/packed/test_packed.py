@@ -14,7 +14,9 @@ from subbit import (
     Fitted,
     Hashed,
     LowBit,
+    LowRank,
     Signed,
+    Stored,
     SubbitError,
     Trellis,
     TrellisMagnitudes,
@@ -26,13 +28,17 @@ from subbit.bits.packing import unpack_signs
 from subbit.codecs import Codec
 from subbit.packed import pack
 from subbit.packed.blocks import Blocks
+from subbit.packed.lines import Lines
 from subbit.packed.turning import Turning
 from subbit.signs import signs
 
 ANGLE, HASHED = Angle(seed=3), Hashed(seed=3)
 TURNING = [Signed(ANGLE, Vector(16, 256)), Signed(ANGLE, Vector(17, 200)), Signed(Angle(), Vector(5, 9))]
+LINES = [
+    Signed(HASHED, Vector(16, 256)), Signed(LowRank(16, seed=2), Vector(16, 100)), Signed(Stored(), Vector(16, 256)),
+]  # fmt: skip
 OTHERS = [
-    Signed(HASHED, Vector(16, 256)), Signed(ANGLE, LowBit(0.5)), Signed(HASHED, TrellisMagnitudes(0.5)),
+    Signed(HASHED, Vector(17, 256)), Signed(ANGLE, LowBit(0.5)), Signed(HASHED, TrellisMagnitudes(0.5)),
     Signed(ANGLE, Vector(8, 300)), DeadZone(1.0), Trellis(1.0, variable=False), Trellis(0.7), Uniform(width=4),
     Factors(0.8),
 ]  # fmt: skip
@@ -40,7 +46,7 @@ OTHERS = [
 
 def weight_for(codec, rows, cols, wrong=0):
     weight = np.random.default_rng(rows).normal(size=(rows, cols)).astype(np.float32)
-    if isinstance(codec, Signed):
+    if isinstance(codec, Signed) and not isinstance(codec.signs, Stored):
         negative = unpack_signs(signs(codec.signs, b"", rows, cols), cols)
         weight = np.where(negative, -np.abs(weight), np.abs(weight))
         weight.ravel()[:wrong] *= -1
@@ -72,8 +78,18 @@ def test_everything_else_by_blocks_of_rows(codec):
     check(codec, 150, 130, Blocks)
 
 
-def test_flips_count_too():
-    check(TURNING[0], 100, 96, Blocks, wrong=500)
+@pytest.mark.parametrize("codec", LINES, ids=str)
+@pytest.mark.parametrize("shape", [(70, 16), (513, 40), (1030, 130)])
+def test_other_signs_multiply_line_by_line(codec, shape):
+    check(codec, *shape, Lines)
+
+
+@pytest.mark.parametrize("backend", ["plain", "compiled"])
+def test_flips_count_too(backend, monkeypatch):
+    monkeypatch.setenv("SUBBIT_KERNELS", backend)
+    check(TURNING[0], 100, 96, Lines, wrong=500)
+    check(LINES[0], 600, 96, Lines, wrong=5000)
+    check(TURNING[1], 100, 96, Blocks, wrong=500)
 
 
 @pytest.mark.parametrize("threads", ["1", "3"])
