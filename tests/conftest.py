@@ -1,10 +1,17 @@
 """Tests draw the same numbers each time, so that one that fails fails again."""
 
+import os
 import random
 import sys
 
 import numpy as np
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def own_cache(tmp_path_factory):
+    """What is fastest is measured for these tests, and not kept for the user."""
+    os.environ["SUBBIT_CACHE"] = str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,8 @@ Products need not be the same bits as those with the decoded matrix: their sums 
 from __future__ import annotations
 
 from subbit.packed.base import Packed
+from subbit.packed.blocks import Blocks
 from subbit.packed.choice import pack
+from subbit.packed.measured import fastest
 
-__all__ = ["Packed", "pack"]
+__all__ = ["Blocks", "Packed", "fastest", "pack"]

@@ -6,7 +6,13 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Packed"]
+from subbit.codecs.blocks import thread_count
+from subbit.packed.blocks import Blocks
+
+__all__ = ["Packed", "workers"]
+
+_WORTH = 1 << 22
+"""Weights × rows of x that take about as long as a thread takes to start."""
 
 
 class Packed(Protocol):
@@ -31,6 +37,12 @@ class Packed(Protocol):
         """x · Wᵀ: float32 (n, columns) → float32 (n, rows)."""
         ...
 
-    def multiply_back(self, y: np.ndarray) -> np.ndarray:
-        """y · W, for gradients: float32 (n, rows) → float32 (n, columns)."""
+    @property
+    def blocks(self) -> Blocks:
+        """The same matrix by decoded blocks of rows."""
         ...
+
+
+def workers(work: int) -> int:
+    """How many threads to share so many weights × rows of x among."""
+    return max(1, min(thread_count(), work // _WORTH))

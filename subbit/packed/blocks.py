@@ -8,39 +8,53 @@ from dataclasses import dataclass
 import numpy as np
 
 from subbit.codecs.blocks import Filler
+from subbit.kernels.outputs import NO_SIGNS, finish, writes
 
 __all__ = ["Blocks"]
 
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Memory: the stored sections, and while multiplying one block of float32, at most two million weights or a row."""
+    """Memory: the stored sections, and while multiplying one block, at most two million weights or a row."""
 
     rows: int
     columns: int
     filler: Filler
     nbytes: int
 
+    @property
+    def blocks(self) -> Blocks:
+        """Itself."""
+        return self
+
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Each block of rows gives its own columns of the result."""
         y = np.empty((len(x), self.rows), np.float32)
-        for part, block in self._blocks():
+        memory = self._memory()
+        for part in self.parts():
+            block = memory[: part.stop - part.start]
+            self.fill(part, block)
             np.matmul(x, block.T, out=y[:, part])
         return y
 
-    def multiply_back(self, y: np.ndarray) -> np.ndarray:
-        """Each block of rows adds its share."""
-        x = np.zeros((len(y), self.columns), np.float32)
-        for part, block in self._blocks():
-            x += y[:, part] @ block
-        return x
+    def parts(self) -> Iterator[slice]:
+        """Slices of rows that are decoded together."""
+        for start in range(0, self.rows, self.filler.rows):
+            yield slice(start, min(start + self.filler.rows, self.rows))
 
-    def _blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Slices of rows, and these rows."""
-        step = self.filler.rows
-        memory = np.empty((min(step, self.rows), self.columns), np.float32)
-        for start in range(0, self.rows, step):
-            stop = min(start + step, self.rows)
-            block = memory[: stop - start]
-            self.filler.fill(start, stop, block)
-            yield slice(start, stop), block
+    def fill(self, part: slice, block: np.ndarray) -> None:
+        """Decode rows as any float."""
+        if block.dtype == np.float32:
+            self.filler.fill(part.start, part.stop, block)
+        elif self.filler.direct and writes(block.dtype):
+            self.filler.fill(part.start, part.stop, block, False)
+        else:
+            scratch = np.empty(block.shape, np.float32)
+            self.filler.fill(part.start, part.stop, scratch)
+            if writes(block.dtype):
+                finish(scratch, NO_SIGNS, block, False)
+            else:
+                block[:] = scratch
+
+    def _memory(self) -> np.ndarray:
+        return np.empty((min(self.filler.rows, self.rows), self.columns), np.float32)

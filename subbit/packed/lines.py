@@ -12,6 +12,7 @@ from subbit.codecs import Vector
 from subbit.codecs.blocks import parallel
 from subbit.kernels import kernel
 from subbit.kernels.outputs import aligned
+from subbit.packed.base import workers
 from subbit.packed.blocks import Blocks
 from subbit.records import Buffer
 from subbit.signs import flips, word_count
@@ -37,12 +38,12 @@ class Lines:
     scales: np.ndarray
     wrong: np.ndarray
     starts: np.ndarray
-    back: Blocks
+    blocks: Blocks
 
     @classmethod
-    def of(cls, plane: Any, data: Buffer, magnitudes: Vector, sections: Mapping[str, Buffer], back: Blocks) -> Lines:
+    def of(cls, plane: Any, data: Buffer, magnitudes: Vector, sections: Mapping[str, Buffer], blocks: Blocks) -> Lines:
         """From the parts of a `signed` tensor of at most 256 entries."""
-        rows, cols = back.rows, back.columns
+        rows, cols = blocks.rows, blocks.columns
         rest = dict(sections)
         flipped = rest.pop("flips", b"")
         packed, width, codebook, scales = magnitudes.parts(rest, rows, cols)
@@ -54,7 +55,7 @@ class Lines:
             mask = flips.decode(flipped, rows, cols)
             wrong, counts = kernel("sign_planes").places(mask, cols)
             np.cumsum(counts, out=starts[1:])
-        return cls(rows, cols, plane, data, codes, table, scales, wrong, starts, back)
+        return cls(rows, cols, plane, data, codes, table, scales, wrong, starts, blocks)
 
     @property
     def nbytes(self) -> int:
@@ -68,20 +69,20 @@ class Lines:
         padded = np.zeros((len(x), self.codes.shape[1] * DIM), np.float32)
         padded[:, : self.columns] = x
 
-        def task(index: int) -> None:
-            start, stop = index * _ROWS, min((index + 1) * _ROWS, self.rows)
+        def some(start: int, stop: int) -> None:
             words = self._signs(start, stop)
             for first in range(0, len(x), _LANES[-1]):
                 part = padded[first : first + _LANES[-1]]
                 sums = self._some(part, words, start, stop)
                 np.multiply(sums.T[: len(part)], self.scales[start:stop], out=y[first : first + len(part), start:stop])
 
-        parallel(task, -(-self.rows // _ROWS))
-        return y
+        def task(index: int) -> None:
+            for start in range(index * _ROWS, self.rows, count * _ROWS):
+                some(start, min(start + _ROWS, self.rows))
 
-    def multiply_back(self, y: np.ndarray) -> np.ndarray:
-        """From decoded blocks of rows."""
-        return self.back.multiply_back(y)
+        count = workers(self.rows * self.columns * len(x))
+        parallel(task, count)
+        return y
 
     def _signs(self, start: int, stop: int) -> np.ndarray:
         words = np.empty((stop - start, word_count(self.columns)), np.uint64)

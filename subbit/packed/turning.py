@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from subbit.codecs.blocks import parallel, thread_count
+from subbit.codecs.blocks import parallel
 from subbit.codecs.magnitudes.vector import Vector
 from subbit.kernels import kernel
+from subbit.packed.base import workers
 from subbit.packed.blocks import Blocks
 from subbit.records import Buffer
 
@@ -24,7 +25,6 @@ __all__ = ["Turning"]
 _HALF_TURN = 1 << 15
 _LANES = (1, 4, 8, 16)
 _ENTRIES = 16  # in the tables that kernels take, a multiple
-_CHUNK = 1024  # rows for a thread, at least
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +40,23 @@ class Turning:
     turned: np.ndarray  # uint8 (blocks, dim)
     order: np.ndarray
     scales: np.ndarray  # float32 (rows,), with the signs of those that were turned back
-    back: Blocks
+    blocks: Blocks
 
     @classmethod
-    def of(cls, plane: Any, data: Buffer, magnitudes: Vector, sections: Mapping[str, Buffer], back: Blocks) -> Turning:
+    def of(
+        cls, plane: Any, data: Buffer, magnitudes: Vector, sections: Mapping[str, Buffer], blocks: Blocks
+    ) -> Turning:
         """From the parts of a `signed` tensor without flips, of at most 256 entries; `plane` has `angles`."""
-        rows, cols = back.rows, back.columns
+        rows, cols = blocks.rows, blocks.columns
         packed, width, codebook, scales = magnitudes.parts(sections, rows, cols)
         dim = len(codebook)
-        blocks = -(-cols // dim)
+        count = -(-cols // dim)
         row_angles, column_angles = plane.angles(data, rows, cols)
         order = np.argsort(row_angles & (_HALF_TURN - 1), kind="stable").astype(np.int32)
         angles = (row_angles & (_HALF_TURN - 1))[order]
-        padded = np.zeros(blocks * dim, np.uint16)
+        padded = np.zeros(count * dim, np.uint16)
         padded[:cols] = column_angles
-        turns = np.searchsorted(angles, -padded.astype(np.int64) & (_HALF_TURN - 1)).reshape(blocks, dim)
+        turns = np.searchsorted(angles, -padded.astype(np.int64) & (_HALF_TURN - 1)).reshape(count, dim)
         turns[turns == 0] = rows  # the first row has turned already
         turned = np.argsort(turns, axis=1, kind="stable")
         entries = np.zeros((dim, -(-codebook.shape[1] // _ENTRIES) * _ENTRIES), np.float32)
@@ -62,19 +64,19 @@ class Turning:
         return cls(
             rows,
             cols,
-            np.ascontiguousarray(kernel("rows").unpack_rows(packed, blocks, width).astype(np.uint8)[order].T),
+            np.ascontiguousarray(kernel("rows").unpack_rows(packed, count, width).astype(np.uint8)[order].T),
             entries,
-            ((padded + angles[:1]) >= _HALF_TURN).reshape(blocks, dim),
+            ((padded + angles[:1]) >= _HALF_TURN).reshape(count, dim),
             np.take_along_axis(turns, turned, axis=1).astype(np.int32),
             turned.astype(np.uint8),
             order,
             np.where(row_angles >= _HALF_TURN, -scales, scales)[order],
-            back,
+            blocks,
         )
 
     @property
     def nbytes(self) -> int:
-        """All of the above; what multiplies back reads the file."""
+        """All of the above; blocks read the sections."""
         parts = (self.codes, self.entries, self.negative, self.at, self.turned, self.order, self.scales)
         return sum(part.nbytes for part in parts)
 
@@ -86,17 +88,13 @@ class Turning:
             y[start : start + len(part), self.order] = self._some(part).T[: len(part)]
         return y
 
-    def multiply_back(self, y: np.ndarray) -> np.ndarray:
-        """From decoded blocks of rows."""
-        return self.back.multiply_back(y)
-
     def _some(self, x: np.ndarray) -> np.ndarray:
         """Results of sorted rows, (rows, lanes); lanes past those of x are nothing."""
         lanes = next(count for count in _LANES if count >= len(x))
         numbers = np.zeros((self.negative.size, lanes), np.float32)
         numbers[: self.columns, : len(x)] = x.T
         sums = np.zeros((self.rows, lanes), np.float32)
-        chunks = max(1, min(thread_count(), self.rows // _CHUNK))
+        chunks = workers(self.rows * self.columns * lanes)
 
         def task(index: int) -> None:
             first, stop = (self.rows * k // chunks for k in (index, index + 1))

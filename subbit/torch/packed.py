@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import numpy as np
@@ -10,7 +11,8 @@ from torch import nn
 
 from subbit.errors import UsageError
 from subbit.model import Tensor
-from subbit.packed import Packed
+from subbit.packed import Blocks, Packed, fastest
+from subbit.torch.state import as_array
 
 __all__ = ["SubbitLinear", "keep_packed"]
 
@@ -18,7 +20,8 @@ __all__ = ["SubbitLinear", "keep_packed"]
 class SubbitLinear(nn.Module):
     """x (…, columns) → x Wᵀ + bias (…, rows), with W as the file stores it; no matrix of it is ever in memory.
 
-    W is frozen; gradients flow to x and to the bias. Sums are float32, and the result has the type of x. Works on the
+    W is frozen; gradients flow to x and to the bias, and the result has the type of x. Of the ways to multiply, the one
+    that is fastest for this shape and this many rows of x is found once a machine (see `packed.measured`). Works on the
     CPU; raises :class:`UsageError` (kind "device") for other inputs.
     """
 
@@ -32,7 +35,8 @@ class SubbitLinear(nn.Module):
         if x.device.type != "cpu":
             text = f"packed weights multiply on the CPU, and the input is on {x.device}"
             raise UsageError(text, kind="device", hint="attach without packed=True, and the weights are decoded there")
-        y = cast(torch.Tensor, _Multiply.apply(x, self.packed))  # type: ignore[no-untyped-call]
+        y = cast(torch.Tensor, _Multiply.apply(x.reshape(-1, x.shape[-1]), self.packed))  # type: ignore[no-untyped-call]
+        y = y.reshape(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
@@ -45,17 +49,41 @@ class _Multiply(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: torch.Tensor, packed: Packed) -> torch.Tensor:
         ctx.packed = packed
-        return _through(packed.multiply, x, packed.rows)
+        x = x.detach()
+        ways = {"blocks": lambda: _by_blocks(x, packed.blocks)}
+        if packed is not packed.blocks:
+            ways["packed"] = lambda: torch.from_numpy(packed.multiply(_single(x))).to(x.dtype)
+        batch = 1 << (len(x) - 1).bit_length() if len(x) else 0
+        return fastest(f"{type(packed).__name__} {packed.rows} x {packed.columns} x {batch}, {x.dtype}", ways)
 
     @staticmethod
     def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor, None]:
-        return _through(ctx.packed.multiply_back, dy, ctx.packed.columns), None
+        dx = torch.zeros(len(dy), ctx.packed.columns, dtype=dy.dtype)
+        for part, block in _decoded(ctx.packed.blocks, dy.dtype):
+            dx += dy[:, part] @ block
+        return dx, None
 
 
-def _through(product: Any, x: torch.Tensor, width: int) -> torch.Tensor:
-    """Apply a function of float32 matrices to the last dimension."""
-    rows = np.ascontiguousarray(x.detach().reshape(-1, x.shape[-1]).float().numpy())
-    return torch.from_numpy(product(rows)).reshape(*x.shape[:-1], width).to(x.dtype)
+def _by_blocks(x: torch.Tensor, blocks: Blocks) -> torch.Tensor:
+    """Decode rows in the type of x, and let torch multiply."""
+    y = x.new_empty(len(x), blocks.rows)
+    for part, block in _decoded(blocks, x.dtype):
+        y[:, part] = nn.functional.linear(x, block)
+    return y
+
+
+def _decoded(blocks: Blocks, dtype: torch.dtype) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Slices of rows and these rows; always in the same memory."""
+    memory = torch.empty(min(blocks.filler.rows, blocks.rows), blocks.columns, dtype=dtype)
+    for part in blocks.parts():
+        block = memory[: part.stop - part.start]
+        blocks.fill(part, as_array(block))
+        yield part, block
+
+
+def _single(x: torch.Tensor) -> np.ndarray:
+    found: np.ndarray = x.float().contiguous().numpy()
+    return found
 
 
 def keep_packed(model: nn.Module, name: str, stored: Tensor) -> bool:

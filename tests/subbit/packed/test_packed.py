@@ -63,8 +63,6 @@ def check(codec: Codec, rows: int, cols: int, kind: type, wrong: int = 0) -> Non
         found = packed.multiply(x)
         assert found.dtype == np.float32
         assert np.allclose(found, x @ decoded.T, rtol=1e-4, atol=1e-4 * np.abs(decoded).max() * cols**0.5)
-    y = random.normal(size=(3, rows)).astype(np.float32)
-    assert np.allclose(packed.multiply_back(y), y @ decoded, rtol=1e-4, atol=1e-4 * np.abs(decoded).max() * rows**0.5)
 
 
 @pytest.mark.parametrize("codec", TURNING, ids=str)
