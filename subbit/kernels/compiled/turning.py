@@ -54,21 +54,22 @@ _turn_four, _turn_eight, _turn_sixteen = _turner(4), _turner(8), _turner(16)
 
 @jit
 def multiply(codes, entries, negative, at, turned, x, first, stop, sums):  # type: ignore[no-untyped-def]
+    whole = negative.shape[0] & ~3 if x.shape[1] == 1 else 0
+    if whole:
+        _multiply_fours(codes, entries, negative, at, turned, x[:, 0], first, stop, sums[:, 0], whole)
+    _multiply(codes, entries, negative, at, turned, x, first, stop, sums, whole)
+
+
+@jit
+def _multiply(codes, entries, negative, at, turned, x, first, stop, sums, done):  # type: ignore[no-untyped-def]
     blocks, dim = negative.shape
     lanes = x.shape[1]
     table = np.empty(entries.shape[1] * lanes, np.float32)
     signs, numbers = np.empty(dim, np.float32), np.empty((dim, lanes), np.float32)
-    there = np.intp(table.ctypes.data)
-    target = np.intp(sums.ctypes.data)
-    for block in range(blocks):
-        turns, columns, event = at[block], turned[block], 0
-        signs[:] = np.float32(1)
-        for j in range(dim):
-            if negative[block, j]:
-                signs[j] = np.float32(-1)
-        while event < turns.size and turns[event] <= first:
-            signs[columns[event]] *= np.float32(-1)
-            event += 1
+    there, target = np.intp(table.ctypes.data), np.intp(sums.ctypes.data)
+    for block in range(done, blocks):
+        turns, columns = at[block], turned[block]
+        event = _start(negative[block], turns, columns, first, signs)
         for j in range(dim):
             numbers[j] = x[block * dim + j] * signs[j]
         _build(entries, numbers, table)
@@ -92,12 +93,61 @@ def multiply(codes, entries, negative, at, turned, x, first, stop, sums):  # typ
 
 
 @jit
+def _multiply_fours(codes, entries, negative, at, turned, x, first, stop, sums, blocks):  # type: ignore[no-untyped-def]
+    # Four blocks in one walk over the rows: each sum is read and written once for four look-ups.
+    dim = negative.shape[1]
+    tables, signs = np.empty((4, entries.shape[1]), np.float32), np.empty((4, dim), np.float32)
+    events = np.empty(4, np.int64)
+    for block in range(0, blocks, 4):
+        for k in range(4):
+            events[k] = _start(negative[block + k], at[block + k], turned[block + k], first, signs[k])
+            tables[k] = np.float32(0)
+            for j in range(dim):
+                _add(entries[j], x[(block + k) * dim + j] * signs[k, j], np.intp(tables[k].ctypes.data))
+        row = first
+        while row < stop:
+            end = stop
+            for k in range(4):
+                if events[k] < dim:
+                    end = min(end, np.int64(at[block + k, events[k]]))
+            _walk_fours(codes[block : block + 4, row:end], tables, sums[row:end])
+            row = end
+            for k in range(4):
+                while row < stop and events[k] < dim and at[block + k, events[k]] == row:
+                    j = turned[block + k, events[k]]
+                    signs[k, j] *= np.float32(-1)
+                    factor = x[(block + k) * dim + j] * np.float32(2) * signs[k, j]
+                    _add(entries[j], factor, np.intp(tables[k].ctypes.data))
+                    events[k] += 1
+
+
+@jit
+def _walk_fours(codes, tables, sums):  # type: ignore[no-untyped-def]
+    a, b, c, d = codes[0], codes[1], codes[2], codes[3]
+    table_a, table_b, table_c, table_d = tables[0], tables[1], tables[2], tables[3]
+    for i in range(np.uint64(sums.size)):
+        sums[i] += (table_a[a[i]] + table_b[b[i]]) + (table_c[c[i]] + table_d[d[i]])
+
+
+@jit
+def _start(negative, turns, columns, first, signs):  # type: ignore[no-untyped-def]
+    # The signs of a block at a row, and how many changes came before.
+    for j in range(signs.size):
+        signs[j] = np.float32(-1) if negative[j] else np.float32(1)
+    event = 0
+    while event < turns.size and turns[event] <= first:
+        signs[columns[event]] *= np.float32(-1)
+        event += 1
+    return event
+
+
+@jit
 def _build(entries, numbers, table):  # type: ignore[no-untyped-def]
     there = np.intp(table.ctypes.data)
     if numbers.shape[1] == 1:
         table[:] = np.float32(0)
         for j in range(numbers.shape[0]):
-            _turn(entries[j], numbers[j], np.float32(1), numbers, there)
+            _add(entries[j], numbers[j, 0], there)
     elif numbers.shape[1] == 4:
         _build_four(entries, numbers, there)
     elif numbers.shape[1] == 8:
@@ -109,9 +159,7 @@ def _build(entries, numbers, table):  # type: ignore[no-untyped-def]
 @jit
 def _turn(component, x, factor, numbers, table):  # type: ignore[no-untyped-def]
     if x.size == 1:
-        source = np.intp(component.ctypes.data)
-        for k in range(0, 4 * component.size, 4 * LANES):
-            add_scaled(source + k, x[0] * factor, table + k, LANES)
+        _add(component, x[0] * factor, table)
         return
     for b in range(x.size):
         numbers[0, b] = x[b] * factor
@@ -122,3 +170,10 @@ def _turn(component, x, factor, numbers, table):  # type: ignore[no-untyped-def]
         _turn_eight(component, here, table)
     else:
         _turn_sixteen(component, here, table)
+
+
+@jit
+def _add(component, factor, table):  # type: ignore[no-untyped-def]
+    source = np.intp(component.ctypes.data)
+    for k in range(0, 4 * component.size, 4 * LANES):
+        add_scaled(source + k, factor, table + k, LANES)
