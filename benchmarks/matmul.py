@@ -3,8 +3,8 @@
 python -m benchmarks.matmul [--rows N --cols N] [--threads 1] [--turns 15]    measure, print, write results/matmul.json
 python -m benchmarks.matmul --readme                                         put its table into README.md
 
-x is (batch, columns). Ours is `Packed.multiply`, float32 in and out; torch's is `F.linear`, in bfloat16 and float32,
-with as many threads. A turn runs everything once; figures are medians over the turns of torch's bfloat16 time ÷ the
+x is (batch, columns), bfloat16. Ours is `SubbitLinear`; torch's is `F.linear`, in bfloat16 and, with such an x, in
+float32, with as many threads. A turn runs everything once; figures are medians over the turns of torch's bfloat16 time ÷ the
 other's, by the thread's own clock where there is one thread, else by the wall's.
 """
 
@@ -21,12 +21,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from benchmarks.decode import SHAPES, encoded_subjects
 from benchmarks.rate import machine
 from benchmarks.report import rewrite
-from subbit.packed import Packed, pack
+from subbit.packed import pack
 
 RESULTS = Path(__file__).parent / "results" / "matmul.json"
 README = Path(__file__).parent.parent / "README.md"
@@ -45,29 +43,28 @@ def subjects(rows: int, cols: int) -> Iterator[tuple[str, Callable[[int], Callab
     """Names, and what makes a product of a batch's size ready to be timed."""
     import torch
 
+    from subbit.torch import SubbitLinear
+
     weight = torch.randn(rows, cols)
     for name, dtype in ((DENSE, torch.bfloat16), ("torch, f32", torch.float32)):
-        yield name, _dense(weight.to(dtype))
+        yield name, _product(partial(torch.nn.functional.linear, weight=weight.to(dtype)), cols, dtype)
     for name, _, encoded in encoded_subjects(rows, cols, CODECS):
-        yield name, _packed(pack(encoded))
+        yield name, _product(SubbitLinear(pack(encoded)), cols, torch.bfloat16)
 
 
-def _packed(weight: Packed) -> Callable[[int], Callable[[], Any]]:
-    return lambda batch: partial(weight.multiply, _numbers(batch, weight.columns))
-
-
-def _dense(weight: Any) -> Callable[[int], Callable[[], Any]]:
+def _product(layer: Any, cols: int, dtype: Any) -> Callable[[int], Callable[[], Any]]:
     import torch
 
     def ready(batch: int) -> Callable[[], Any]:
-        x = torch.from_numpy(_numbers(batch, weight.shape[1])).to(weight.dtype)
-        return lambda: torch.nn.functional.linear(x, weight)
+        x = torch.randn(batch, cols, generator=torch.Generator().manual_seed(batch)).to(dtype)
+
+        def product() -> Any:
+            with torch.inference_mode():
+                return layer(x)
+
+        return product
 
     return ready
-
-
-def _numbers(batch: int, cols: int) -> np.ndarray:
-    return np.random.default_rng(batch).standard_normal((batch, cols), np.float32)
 
 
 def measure(rows: int, cols: int, turns: int, threads: int) -> list[dict[str, Any]]:
