@@ -4,8 +4,8 @@ python -m benchmarks.matmul [--rows N --cols N] [--threads 1] [--turns 15]    me
 python -m benchmarks.matmul --readme                                         put its table into README.md
 
 x is (batch, columns), bfloat16. Ours is `SubbitLinear`; torch's is `F.linear`, in bfloat16 and, with such an x, in
-float32, with as many threads. A turn runs everything once; figures are medians over the turns of torch's bfloat16 time ÷ the
-other's, by the thread's own clock where there is one thread, else by the wall's.
+float32, with as many threads. A turn runs everything once; figures are medians over the turns of torch's bfloat16
+time ÷ the other's, by the thread's own clock where there is one thread, else by the wall's.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import subbit
-from subbit.torch import load_model, load_tokenizer, state_dict
+from subbit.torch import SubbitLinear, load_model, load_tokenizer, state_dict
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 transformers = pytest.importorskip("transformers")
@@ -51,6 +51,16 @@ def test_a_folder_comes_back_as_its_model(stored: Path) -> None:
     expected.load_state_dict(state_dict(stored), strict=False)
     assert torch.equal(logits(model), logits(expected))
     assert not torch.equal(logits(model), logits(tiny(tied=True)))
+
+
+def test_a_packed_model_writes_the_same(stored: Path) -> None:
+    model, packed = load_model(stored), load_model(stored, packed=True)
+    kept = [module for module in packed.modules() if isinstance(module, SubbitLinear)]
+    assert len(kept) == 14  # all but the head, which is tied to the embedding
+    assert torch.allclose(logits(packed), logits(model), rtol=1e-3, atol=1e-4)
+    prompt = torch.arange(5)[None]
+    written = [each.generate(prompt, max_new_tokens=6, do_sample=False) for each in (model, packed)]
+    assert torch.equal(*written)
 
 
 def test_an_untied_model(tmp_path: Path) -> None:
