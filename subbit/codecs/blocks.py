@@ -73,17 +73,18 @@ class Filler(NamedTuple):
     """What writes any rows of a matrix: `fill(start, stop, block)`, float32; `start` is a multiple of `rows`.
 
     One that is `direct` also writes the other types of `kernels.outputs`: `fill(start, stop, block, stream)`, past the
-    caches where `stream` says so.
+    caches where `stream` says so. With a `grain`, fewer rows from a multiple of that will do as well.
     """
 
     fill: Callable[..., None]
     rows: int
     direct: bool = False
+    grain: int | None = None
 
 
 def decode_matrix(encoded: Encoded, out: np.ndarray | None, filler: Filler) -> np.ndarray:
     """Fill the whole tensor block by block; returns `out` or the new array."""
-    fill, step, direct = filler
+    fill, step, direct = filler.fill, filler.rows, filler.direct
     target = output_for(encoded, out)
     rows, cols = matrix_shape(tuple(encoded.shape))
     if rows * cols == 0:

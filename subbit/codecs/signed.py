@@ -98,7 +98,7 @@ class Signed:
             magnitudes(start, stop, unsigned)
             finish(unsigned, words, target, stream and not single)
 
-        return Filler(fill, block, direct=True)
+        return Filler(fill, block, direct=True, grain=None if finished is None else 1)
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the magnitudes' scales by gains, which are positive: no sign changes."""

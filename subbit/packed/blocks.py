@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subbit.codecs.blocks import Filler
+from subbit.codecs.blocks import BLOCK_WEIGHTS, Filler
 from subbit.kernels.outputs import NO_SIGNS, finish, writes
 
 __all__ = ["Blocks"]
@@ -15,7 +15,7 @@ __all__ = ["Blocks"]
 
 @dataclass(frozen=True, eq=False)
 class Blocks:
-    """Memory: the stored sections, and while multiplying one block, at most two million weights or a row."""
+    """Memory: the stored sections, and while multiplying one block, at most two million weights or a tile."""
 
     rows: int
     columns: int
@@ -26,6 +26,12 @@ class Blocks:
     def blocks(self) -> Blocks:
         """Itself."""
         return self
+
+    @property
+    def step(self) -> int:
+        """Rows that are decoded together: where the codec lets us, few enough to stay in the second cache."""
+        rows, grain = self.filler.rows, self.filler.grain
+        return rows if grain is None else max(1, BLOCK_WEIGHTS // max(self.columns, 1) // grain) * grain
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Each block of rows gives its own columns of the result."""
@@ -39,8 +45,8 @@ class Blocks:
 
     def parts(self) -> Iterator[slice]:
         """Slices of rows that are decoded together."""
-        for start in range(0, self.rows, self.filler.rows):
-            yield slice(start, min(start + self.filler.rows, self.rows))
+        for start in range(0, self.rows, self.step):
+            yield slice(start, min(start + self.step, self.rows))
 
     def fill(self, part: slice, block: np.ndarray) -> None:
         """Decode rows as any float."""
@@ -57,4 +63,4 @@ class Blocks:
                 block[:] = scratch
 
     def _memory(self) -> np.ndarray:
-        return np.empty((min(self.filler.rows, self.rows), self.columns), np.float32)
+        return np.empty((min(self.step, self.rows), self.columns), np.float32)

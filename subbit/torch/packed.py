@@ -74,7 +74,7 @@ def _by_blocks(x: torch.Tensor, blocks: Blocks) -> torch.Tensor:
 
 def _decoded(blocks: Blocks, dtype: torch.dtype) -> Iterator[tuple[slice, torch.Tensor]]:
     """Slices of rows and these rows; always in the same memory."""
-    memory = torch.empty(min(blocks.filler.rows, blocks.rows), blocks.columns, dtype=dtype)
+    memory = torch.empty(min(blocks.step, blocks.rows), blocks.columns, dtype=dtype)
     for part in blocks.parts():
         block = memory[: part.stop - part.start]
         blocks.fill(part, as_array(block))

@@ -11,6 +11,7 @@ from subbit.codecs.base import ENCODER, stored_knobs
 from subbit.codecs.blocks import Filler, decode_matrix, output_for
 from subbit.codecs.knobs import check_knob
 from subbit.codecs.sections import section_bytes
+from subbit.codecs.trellis.model import tile_rows
 from subbit.codecs.trellis.reading import decoder
 from subbit.codecs.trellis.rotation import rotate, rotate_back
 from subbit.codecs.trellis.writing import budget_bits, encode_trellis
@@ -86,7 +87,7 @@ class Trellis:
         rows, cols = matrix_shape(tuple(encoded.shape))
         stored = section_bytes(encoded.sections, "codes")
         fill, block = decoder(stored, rows, cols, self.state_bits, signed=True)
-        return Filler(fill, block, direct=True)
+        return Filler(fill, block, direct=True, grain=tile_rows(cols))
 
 
 def check_trellis(rate: float, variable: bool, state_bits: int) -> None:

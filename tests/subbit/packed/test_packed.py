@@ -114,6 +114,13 @@ def test_both_kernels(backend, monkeypatch):
     check(TURNING[1], 60, 100, Turning)
 
 
+def test_blocks_are_small_where_the_codec_lets_them(monkeypatch):
+    monkeypatch.setattr("subbit.packed.blocks.BLOCK_WEIGHTS", 4096)
+    check(Signed(HASHED, Vector(17, 256)), 150, 130, Blocks)
+    check(Trellis(0.5, variable=False), 700, 64, Blocks)
+    assert pack(OTHERS[0].encode(weight_for(OTHERS[0], 150, 130))).step == 31
+
+
 def test_memory_is_about_that_of_the_sections():
     encoded = TURNING[0].encode(weight_for(TURNING[0], 1024, 2048))
     assert pack(encoded).nbytes < 1.5 * encoded.bits / 8
