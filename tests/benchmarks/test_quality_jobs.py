@@ -92,7 +92,7 @@ def test_what_is_stored_is_not_run_again_but_what_was_missing_is(results):
     assert json.loads(results.path.read_text("utf-8"))["machine"]["peers"]
     keys = [job.key for job in all_jobs()]
     assert len(set(keys)) == len(keys)
-    assert "smollm2/subbit/0.5/wikitext2/without feedback" in keys
+    assert "smollm2/subbit/1/wikitext2/without feedback" in keys
     assert "crepe/subbit/1/healed 2" in keys
 
 
@@ -119,8 +119,8 @@ def test_tables_hold_multiples_in_and_out_of_domain(results):
     assert "refuses | refuses" in rows["llama.cpp Q1_0"]
     assert "– | –" in rows["hqq 1-bit"]
     assert "subbit, 0.5, healed 20" in rows
-    assert rows["nothing"] == "| nothing | 3.00 × / 2.00 | 2.00 × / 1.00 |"
-    assert rows["feedback"] == "| feedback | 4.00 × / 3.00 | 3.00 × / 2.00 |"
+    assert rows["nothing"] == "| nothing | 2.00 × / 1.00 |"
+    assert rows["feedback"] == "| feedback | 3.00 × / 2.00 |"
     assert "| subbit, no data, 1 | 1.000 | 2.000 | 0.500 / 0.200 | 0.500 / 0.200 |" in lines
     assert "| subbit, no data, 1 | 1.000 | 2.000 | 0.200 / 12,346 |" in lines
     assert not tables(Results(results.path.with_name("none.json")))
