@@ -17,7 +17,7 @@ from subbit.model.statistics import LayerMoments, Statistics, content_hash
 from subbit.torch.calibration.blocks import Blocks, block_list
 from subbit.torch.calibration.collect import Collector, ready, run, statistics
 from subbit.torch.calibration.loading import fill, open_weights, places, release, skeleton, tokenizer_of
-from subbit.torch.calibration.lookup import Lookup
+from subbit.torch.calibration.lookup import Lookup, both_roles
 from subbit.torch.calibration.spool import Spool
 from subbit.torch.calibration.streaming import Stream
 from subbit.torch.calibration.texts import file_hash, sample, windows
@@ -50,8 +50,7 @@ def calibrate_checkpoint(
     `path` is a Hugging Face folder, a GGUF file, or another checkpoint or `.sbit` file that carries config.json and
     tokenizer.json; `text` a UTF-8 file, of which `tokens` tokens in windows of `window` are taken, evenly spread, or
     "self"; `ids` are these windows where `token_windows` has made them already. Covered are the weights that
-    `calibrate` takes by "*", the output head (a tied embedding in that role), and an untied embedding of tokens
-    (`lookup`).
+    `calibrate` takes by "*", the output head, and the embedding of tokens (`lookup`), in both roles where it is tied.
 
     Decoders and encoders with one list of blocks are loaded one block at a time: forward, and with `fisher` once more
     in reverse, each block computed again for its gradients. Memory: the embedding and head, one block with its moments,
@@ -71,8 +70,9 @@ def calibrate_checkpoint(
             layers, units = _layers(model, source, where, targets, batches_of(ids), fisher, seed, progress)
         renamed = {where[name]: replace(layer, inputs=where[layer.inputs]) for name, layer in layers.items()}
         embedding = where.get(_name_of(model, lookup.weight), "")
-        if embedding and embedding not in renamed:
-            renamed[embedding] = lookup.moments(embedding, units)
+        if embedding:
+            found = lookup.moments(embedding, units)
+            renamed[embedding] = both_roles(renamed[embedding], found) if embedding in renamed else found
         hashed = content_hash((name, source[name].read()) for name in sorted(renamed))
     provenance = {
         "text": SELF if text == SELF else Path(text).name, "tokens": str(ids.numel()), "window": str(ids.shape[1]),

@@ -11,7 +11,7 @@ from torch import nn
 
 from subbit.model.statistics import LayerMoments
 
-__all__ = ["Lookup"]
+__all__ = ["Lookup", "both_roles"]
 
 
 class Lookup:
@@ -56,3 +56,20 @@ class Lookup:
         columns = np.ones(features) if self._squares is None else self._squares.cpu().numpy() / (2 * max(units, 1))
         arrays = [array.astype(np.float32)[None] for array in (columns, shares)]
         return LayerMoments((tokens, features), name, partial(np.asarray, arrays[0]), partial(np.asarray, arrays[1]))
+
+
+def both_roles(head: LayerMoments, lookup: LayerMoments) -> LayerMoments:
+    """The moments of an embedding that is the output head as well: what errors cost in one role and in the other.
+
+    The cost of an error in row t, column d is a sum of two products; the product that is stored has its sums over rows
+    and over columns, and the head's columns move together as much as the head has part in it.
+    """
+    (columns,), (rows,) = head.columns().astype(np.float64), head.rows().astype(np.float64)
+    (read,), (shares,) = lookup.columns().astype(np.float64), lookup.rows().astype(np.float64)
+    diagonal = columns if columns.ndim == 1 else columns.diagonal()
+    written_rows, read_rows = rows * diagonal.mean(), shares * read.mean()
+    written, looked_up = written_rows.sum() / diagonal.mean(), read_rows.sum() / read.mean()
+    own = looked_up * (read if columns.ndim == 1 else np.diag(read))
+    found = (written * columns + own) / (written_rows.sum() + read_rows.sum())
+    arrays = [array.astype(np.float32)[None] for array in (found, written_rows + read_rows)]
+    return LayerMoments(head.shape, lookup.inputs, partial(np.asarray, arrays[0]), partial(np.asarray, arrays[1]))

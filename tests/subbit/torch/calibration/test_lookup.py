@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from subbit.torch.calibration.lookup import Lookup
+from subbit.model.statistics import LayerMoments
+from subbit.torch.calibration.lookup import Lookup, both_roles
 
 IDS = torch.tensor([[0, 1, 1, 2], [1, 2, 2, 2]])
 TOKENS, FEATURES = 5, 3
@@ -49,3 +51,21 @@ def test_the_module_is_left_as_it_was(embedding: nn.Embedding) -> None:
     with Lookup(embedding, IDS):
         assert embedding(IDS).requires_grad
     assert not embedding(IDS).requires_grad
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_tied_embedding_costs_what_both_roles_cost(full: bool) -> None:
+    random = np.random.default_rng(0)
+    moments = random.normal(size=(40, 6))
+    columns = (moments.T @ moments if full else (moments**2).sum(axis=0)).astype(np.float32)
+    rows, read, shares = (random.random(size).astype(np.float32) for size in (30, 6, 30))
+    head = LayerMoments((30, 6), "h", lambda: columns[None], lambda: rows[None])
+    lookup = LayerMoments((30, 6), "e", lambda: read[None], lambda: shares[None])
+    found = both_roles(head, lookup)
+    whole = found.curvature()
+    diagonal = columns.diagonal() if full else columns
+    cost = np.outer(rows, diagonal) + np.outer(shares, read)
+    product = np.outer(whole.rows, whole.diagonal)
+    assert np.allclose(product.sum(axis=0), cost.sum(axis=0), rtol=1e-4)
+    assert np.allclose(product.sum(axis=1), cost.sum(axis=1), rtol=1e-4)
+    assert found.inputs == "e"
