@@ -14,7 +14,7 @@ FOLDER = Path(subbit.kernels.__file__).parent
 
 
 def modules(backend: str) -> set[str]:
-    return {path.stem for path in (FOLDER / backend).glob("*.py")} - {"__init__", "jit", "simd"}
+    return {path.stem for path in (FOLDER / backend).glob("*.py")} - {"__init__", "jit"}
 
 
 def public_functions(backend: str, module: str) -> dict[str, list[str]]:

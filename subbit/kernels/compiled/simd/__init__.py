@@ -1,0 +1,18 @@
+"""Sixteen numbers at a time, as LLVM vectors: what the compiler of loops does not find by itself.
+
+Addresses are intp and need no alignment, but for stores that stream. Every vector is lowered to what the processor has
+(AVX-512, AVX2, SSE2, NEON), with the same bits: one multiplication, one rounding, no contraction but where it says so.
+"""
+
+from __future__ import annotations
+
+from subbit.kernels.compiled.simd.memory import copy, fence, move, read_sixteen, read_word
+from subbit.kernels.compiled.simd.products import add, add_scaled, combine, dots, scaled
+from subbit.kernels.compiled.simd.rounding import narrows, put
+from subbit.kernels.compiled.simd.signs import angle_word
+from subbit.kernels.compiled.simd.vectors import LANES
+
+__all__ = [
+    "LANES", "add", "add_scaled", "angle_word", "combine", "copy", "dots", "fence", "move", "narrows", "put",
+    "read_sixteen", "read_word", "scaled",
+]  # fmt: skip
