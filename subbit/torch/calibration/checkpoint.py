@@ -50,7 +50,8 @@ def calibrate_checkpoint(
     `path` is a Hugging Face folder, a GGUF file, or another checkpoint or `.sbit` file that carries config.json and
     tokenizer.json; `text` a UTF-8 file, of which `tokens` tokens in windows of `window` are taken, evenly spread, or
     "self"; `ids` are these windows where `token_windows` has made them already. Covered are the weights that
-    `calibrate` takes by "*", the output head, and the embedding of tokens (`lookup`), in both roles where it is tied.
+    `calibrate` takes by "*", the output head, and the embedding of tokens (`lookup`); a tied one in both roles, but
+    without `fisher` as the head alone.
 
     Decoders and encoders with one list of blocks are loaded one block at a time: forward, and with `fisher` once more
     in reverse, each block computed again for its gradients. Memory: the embedding and head, one block with its moments,
@@ -70,9 +71,10 @@ def calibrate_checkpoint(
             layers, units = _layers(model, source, where, targets, batches_of(ids), fisher, seed, progress)
         renamed = {where[name]: replace(layer, inputs=where[layer.inputs]) for name, layer in layers.items()}
         embedding = where.get(_name_of(model, lookup.weight), "")
-        if embedding:
-            found = lookup.moments(embedding, units)
-            renamed[embedding] = both_roles(renamed[embedding], found) if embedding in renamed else found
+        if embedding and embedding not in renamed:
+            renamed[embedding] = lookup.moments(embedding, units)
+        elif embedding and fisher:  # without it nothing tells what an error costs in either role
+            renamed[embedding] = both_roles(renamed[embedding], lookup.moments(embedding, units))
         hashed = content_hash((name, source[name].read()) for name in sorted(renamed))
     provenance = {
         "text": SELF if text == SELF else Path(text).name, "tokens": str(ids.numel()), "window": str(ids.shape[1]),
