@@ -10,8 +10,6 @@ clock where there is one thread, else by the wall's.
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
 import sys
@@ -27,16 +25,12 @@ import numpy as np
 
 from benchmarks.peers import llama_cpp
 from benchmarks.peers.base import UnavailableError
-from benchmarks.rate import machine
-from benchmarks.report import rewrite
+from benchmarks.shapes import run
 from subbit import DeadZone, Signed, Trellis, Uniform, Vector
 from subbit.bits.packing import unpack_signs
 from subbit.records import Encoded
 from subbit.signs import Angle, Hashed, SignPlane, Stored, signs
 
-RESULTS = Path(__file__).parent / "results" / "decode.json"
-README = Path(__file__).parent.parent / "README.md"
-SHAPES = ((4096, 4096), (11008, 4096))
 _LINE = 64
 _OURS = {
     "template (angle) × vector 16 × 256": lambda: Signed(Angle(seed=1), Vector(16, 256)),
@@ -177,26 +171,12 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def _measured(rows: int, cols: int, turns: int, threads: int) -> list[dict[str, Any]]:
+    return measure(list(subjects(rows, cols)), rows, cols, turns, threads)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.decode", description="Decoding beside copies.")
-    parser.add_argument("--rows", type=int, help="with --cols, one shape instead of the usual two")
-    parser.add_argument("--cols", type=int)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
-    options = parser.parse_args(arguments)
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"version": 1, "runs": {}}
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "decode", table(results)), "utf-8")
-        return
-    for rows, cols in [(options.rows, options.cols)] if options.rows and options.cols else SHAPES:
-        key = f"{rows} × {cols}" + (f", {options.threads} threads" if options.threads > 1 else "")
-        print(key, file=sys.stderr, flush=True)
-        found = measure(list(subjects(rows, cols)), rows, cols, options.turns, options.threads)
-        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        results["runs"][key] = {"machine": machine(), "turns": options.turns, "load": load, "rows": found}
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    print(table(results))
+    run("decode", "Decoding beside copies.", _measured, table, arguments)
 
 
 if __name__ == "__main__":

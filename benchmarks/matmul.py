@@ -10,24 +10,17 @@ time ÷ the other's, by the thread's own clock where there is one thread, else b
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import statistics
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from benchmarks.decode import SHAPES, encoded_subjects
-from benchmarks.rate import machine
-from benchmarks.report import rewrite
+from benchmarks.decode import encoded_subjects
+from benchmarks.shapes import run
 from subbit.packed import pack
 
-RESULTS = Path(__file__).parent / "results" / "matmul.json"
-README = Path(__file__).parent.parent / "README.md"
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
 CODECS = (
     "template (angle) × vector 16 × 256",
@@ -97,35 +90,17 @@ def table(results: dict[str, Any]) -> str:
     runs = results["runs"]
     batches = sorted({row["batch"] for run in runs.values() for row in run["rows"]})
     lines = []
-    for key, run in runs.items():
+    for key, found in runs.items():
         lines += [f"| {key}, batch | " + " | ".join(map(str, batches)) + " |", "|---|" + "---:|" * len(batches)]
-        for name in dict.fromkeys(row["name"] for row in run["rows"]):
-            cells = {row["batch"]: f"{row['times']:.2f}" for row in run["rows"] if row["name"] == name}
+        for name in dict.fromkeys(row["name"] for row in found["rows"]):
+            cells = {row["batch"]: f"{row['times']:.2f}" for row in found["rows"] if row["name"] == name}
             lines.append(f"| {name} | " + " | ".join(cells.get(batch, "") for batch in batches) + " |")
         lines.append("")
     return "\n".join(lines).rstrip()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.matmul", description="Packed beside dense products.")
-    parser.add_argument("--rows", type=int, help="with --cols, one shape instead of the usual two")
-    parser.add_argument("--cols", type=int)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
-    options = parser.parse_args(arguments)
-    results = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {"version": 1, "runs": {}}
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "matmul", table(results)), "utf-8")
-        return
-    for rows, cols in [(options.rows, options.cols)] if options.rows and options.cols else SHAPES:
-        key = f"{rows} × {cols}" + (f", {options.threads} threads" if options.threads > 1 else "")
-        print(key, file=sys.stderr, flush=True)
-        found = measure(rows, cols, options.turns, options.threads)
-        load = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
-        results["runs"][key] = {"machine": machine(), "turns": options.turns, "load": load, "rows": found}
-        RESULTS.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
-    print(table(results))
+    run("matmul", "Packed beside dense products.", measure, table, arguments)
 
 
 if __name__ == "__main__":
