@@ -38,7 +38,8 @@ def command(file: str, most: int, turns: int, base: str | None, as_json: bool, q
     SUBBIT_THREADS sets the threads of both. Let nothing else run.
     """
     import subbit
-    from subbit.model.timing import kinds, threads, time_decoding
+    from subbit.codecs.blocks import thread_count
+    from subbit.model.timing import kinds, time_decoding
 
     rows: list[dict[str, Any]] = []
     with subbit.open(file, base=base) as archive, progress_bar(quiet) as progress:
@@ -46,21 +47,21 @@ def command(file: str, most: int, turns: int, base: str | None, as_json: bool, q
         for done, (tensor, count) in enumerate(chosen):
             if progress is not None:
                 progress("bench", done, len(chosen), tensor.entry.name)
-            row: dict[str, Any] = {"codec": tensor.codec, "shape": list(tensor.shape), "tensors": count}
-            row["bits_per_weight"], row["decode"], row["multiply"] = (
-                tensor.bits_per_weight, time_decoding(tensor, turns), {},
-            )  # fmt: skip
+            row: dict[str, Any] = {
+                "codec": tensor.codec, "shape": list(tensor.shape), "tensors": count,
+                "bits_per_weight": tensor.bits_per_weight, "decode": time_decoding(tensor, turns), "multiply": {},
+            }  # fmt: skip
             if find_spec("torch") is not None:
                 from subbit.torch.timing import time_products
 
                 row["multiply"] = time_products(tensor, _BATCHES, turns)
             rows.append(row)
     if as_json:
-        echo_json({"version": 1, "path": file, "threads": threads(), "turns": turns, "kinds": rows})
+        echo_json({"version": 1, "path": file, "threads": thread_count(), "turns": turns, "kinds": rows})
         return
     header = ("f32", "f16", "bf16", *(f"x{batch}" for batch in _BATCHES), "bits/weight", "tensors", "codec", "shape")
     click.echo(aligned(header, map(_row, rows), right=8))
-    click.echo(f"\n{shown(file)}, {threads()} threads; times as fast as copying (f32, f16, bf16), as a dense layer (x)")
+    click.echo(f"\n{shown(file)}, {thread_count()} threads; as fast as so many copies (f32 …), dense layers (x1 …)")
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:

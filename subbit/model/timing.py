@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from subbit.codecs.blocks import thread_count
 from subbit.kernels.outputs import aligned
 from subbit.model.file import File
 from subbit.model.tensor import Tensor
 from subbit_formats.dtypes import numpy_dtype
 
-__all__ = ["DTYPES", "kinds", "ratios", "threads", "time_decoding"]
+__all__ = ["DTYPES", "kinds", "ratios", "time_decoding"]
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -63,8 +62,3 @@ def ratios(ours: Callable[[], Any], theirs: Callable[[], Any], turns: int) -> fl
         if turn:
             found.append((time.perf_counter() - middle) / max(middle - start, 1e-9))
     return statistics.median(found)
-
-
-def threads() -> int:
-    """Threads that decoding uses."""
-    return thread_count()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subbit.codecs import Signed, Vector, from_knobs
+from subbit.codecs import Signed, Vector, from_knobs, relative_part
 from subbit.errors import UsageError
 from subbit.packed.base import Packed
 from subbit.packed.blocks import Blocks
@@ -18,15 +18,17 @@ _MOST_ENTRIES = 256
 def pack(encoded: Encoded) -> Packed:
     """Make a tensor ready to be multiplied by, as the matrix of `records.matrix_shape`.
 
-    Sections are checked, and read from where they are: a file must stay open. Raises :class:`SubbitError` for damaged
-    ones and :class:`UsageError` (kind "packed") for a codec that does not decode rows by themselves.
+    Sections are checked, and read from where they are: they stay mapped as long as the result lives. Raises
+    :class:`SubbitError` for damaged ones and :class:`UsageError` (kind "packed") for a codec that does not decode rows
+    by themselves, or needs a parent checkpoint.
     """
     codec = from_knobs(encoded.codec, encoded.knobs)
     rows, cols = matrix_shape(tuple(encoded.shape))
-    if not hasattr(codec, "filler") or getattr(codec, "rotation", None) is not None:
-        hint = "decode it; rotated and lossless tensors are whole or not at all"
+    filler = getattr(codec, "filler", None)
+    if filler is None or getattr(codec, "rotation", None) is not None or relative_part(codec) is not None:
+        hint = "decode it; rotated and lossless tensors are whole or not at all, and a fine-tune needs its parent"
         raise UsageError(f"{encoded.codec!r} weights cannot stay packed", kind="packed", hint=hint)
-    blocks = Blocks(rows, cols, codec.filler(encoded), encoded.bits // 8)
+    blocks = Blocks(rows, cols, filler(encoded), encoded.bits // 8)
     if not (isinstance(codec, Signed) and isinstance(codec.magnitudes, Vector) and rows * cols):
         return blocks
     dim, entries, _ = codec.magnitudes.in_use(rows, cols)

@@ -16,6 +16,7 @@ import numpy as np
 from subbit.codecs.blocks import parallel
 from subbit.codecs.magnitudes.vector import Vector
 from subbit.kernels import kernel
+from subbit.kernels.outputs import LANES
 from subbit.packed.base import workers
 from subbit.packed.blocks import Blocks
 from subbit.records import Buffer
@@ -24,7 +25,6 @@ __all__ = ["Turning"]
 
 _HALF_TURN = 1 << 15
 _LANES = (1, 4, 8, 16)
-_ENTRIES = 16  # in the tables that kernels take, a multiple
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +59,7 @@ class Turning:
         turns = np.searchsorted(angles, -padded.astype(np.int64) & (_HALF_TURN - 1)).reshape(count, dim)
         turns[turns == 0] = rows  # the first row has turned already
         turned = np.argsort(turns, axis=1, kind="stable")
-        entries = np.zeros((dim, -(-codebook.shape[1] // _ENTRIES) * _ENTRIES), np.float32)
+        entries = np.zeros((dim, -(-codebook.shape[1] // LANES) * LANES), np.float32)
         entries[:, : codebook.shape[1]] = codebook
         return cls(
             rows,

@@ -82,3 +82,15 @@ def test_a_model_on_the_meta_device_stays_without_dense_weights(pair, tmp_path):
     attach(model, path, packed=True)
     assert not any(part.is_meta for part in model.parameters())
     assert {name for name, _ in model.named_parameters()} == {"embed.weight", "body.0.bias", "norm.weight", "norm.bias"}
+
+
+def test_what_is_told_relative_to_a_parent_is_decoded(tmp_path):
+    parent, tuned = Net(), Net()
+    tuned.load_state_dict({name: part + 0.01 * torch.randn_like(part) for name, part in parent.state_dict().items()})
+    arrays = [{name: part.detach().numpy() for name, part in each.named_parameters()} for each in (parent, tuned)]
+    subbit.compress(arrays[1], tmp_path / "tuned.sbit", bits=0.5, base=arrays[0])
+    models = [copy.deepcopy(parent) for _ in range(2)]
+    for model, packed in zip(models, (False, True), strict=True):
+        attach(model, tmp_path / "tuned.sbit", base=arrays[0], packed=packed)
+    ids = torch.arange(20)[None]
+    assert torch.allclose(models[0](ids), models[1](ids), rtol=1e-3, atol=1e-4)
