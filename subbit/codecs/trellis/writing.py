@@ -108,7 +108,7 @@ def _best_walks(model: Model, matrix: np.ndarray, roots: np.ndarray | None, stat
             scales *= roots[rows]
         window = min(max(1024, (_WINDOW // table.shape[1])), max(2, int(np.count_nonzero(rates))))
         decisions = np.empty((window, table.shape[1] // 2), np.uint8)
-        kernel("trellis").encode(targets.ravel(), scales.ravel(), rates.ravel(), table, decisions, tiles[tile])
+        kernel("viterbi").encode(targets.ravel(), scales.ravel(), rates.ravel(), table, decisions, tiles[tile])
 
     parallel(task, len(tiles))
     return _joined(tiles, starts)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, Shape, values, windows
 from subbit.kernels.compiled import trellis as compiled
+from subbit.kernels.compiled import viterbi as compiled_search
 from subbit.kernels.plain import trellis as plain
+from subbit.kernels.plain import viterbi as plain_search
 
 UNIT = 1 << 16
 
@@ -37,8 +39,8 @@ def test_twins(count: int, rate: float | None, seed: int) -> None:
     mixed = random.integers(UNIT // 8, 5 * UNIT, count) * random.integers(0, 2, count)
     rates = (mixed if rate is None else np.full(count, rate * UNIT)).astype(np.int32)
     table = values(8, NORMAL)
-    packed = walk(compiled, targets, rates, table, 32)
-    same_bits(packed, walk(plain, targets, rates, table, 32))
+    packed = walk(compiled_search, targets, rates, table, 32)
+    same_bits(packed, walk(plain_search, targets, rates, table, 32))
     same_bits(follow(compiled, packed, rates, table), follow(plain, packed, rates, table))
 
 
@@ -70,13 +72,13 @@ def test_no_walk_is_better() -> None:
 
     walks = [np.packbits([*bits, 0, 0], bitorder="little") for bits in product((0, 1), repeat=6)]
     best = min(error(np.append(bits, np.uint8([0, 0]))) for bits in walks)
-    assert error(walk(compiled, targets, rates, table, 64)) == pytest.approx(best, rel=1e-5)
+    assert error(walk(compiled_search, targets, rates, table, 64)) == pytest.approx(best, rel=1e-5)
 
 
 def test_settling_early_costs_nothing() -> None:
     table, rates = values(8, NORMAL), np.full(3000, UNIT, np.int32)
     targets = np.random.default_rng(1).standard_normal(3000).astype(np.float32)
-    same_bits(walk(compiled, targets, rates, table, 400), walk(compiled, targets, rates, table, 3000))
+    same_bits(walk(compiled_search, targets, rates, table, 400), walk(compiled_search, targets, rates, table, 3000))
 
 
 @pytest.mark.parametrize(("shape", "deviation"), [(NORMAL, 0.95), (HEAVY, 1.06), (HALF, 0.99)])
