@@ -16,7 +16,6 @@ import numpy as np
 from subbit.codecs.blocks import parallel
 from subbit.codecs.magnitudes.vector import Vector
 from subbit.kernels import kernel
-from subbit.kernels.outputs import LANES
 from subbit.packed.base import workers
 from subbit.packed.blocks import Blocks
 from subbit.records import Buffer
@@ -24,7 +23,8 @@ from subbit.records import Buffer
 __all__ = ["Turning"]
 
 _HALF_TURN = 1 << 15
-_LANES = (1, 4, 8, 16)
+_LANES = 16  # rows of x at once
+_GRAIN = 64  # entries that a table is built of at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,27 +52,18 @@ class Turning:
         dim = len(codebook)
         count = -(-cols // dim)
         row_angles, column_angles = plane.angles(data, rows, cols)
-        order = np.argsort(row_angles & (_HALF_TURN - 1), kind="stable").astype(np.int32)
-        angles = (row_angles & (_HALF_TURN - 1))[order]
+        folded = row_angles & (_HALF_TURN - 1)
+        order = np.argsort(folded, kind="stable").astype(np.int32)
         padded = np.zeros(count * dim, np.uint16)
         padded[:cols] = column_angles
-        turns = np.searchsorted(angles, -padded.astype(np.int64) & (_HALF_TURN - 1)).reshape(count, dim)
-        turns[turns == 0] = rows  # the first row has turned already
-        turned = np.argsort(turns, axis=1, kind="stable")
-        entries = np.zeros((dim, -(-codebook.shape[1] // LANES) * LANES), np.float32)
+        codes = np.empty((count, rows), np.uint8)
+        kernel("arranging").columns(packed, width, order, codes)
+        at, turned, negative = (np.empty((count, dim), dtype) for dtype in (np.int32, np.uint8, np.bool_))
+        kernel("arranging").events(folded[order], padded, at, turned, negative)
+        entries = np.zeros((dim, -(-codebook.shape[1] // _GRAIN) * _GRAIN), np.float32)
         entries[:, : codebook.shape[1]] = codebook
-        return cls(
-            rows,
-            cols,
-            np.ascontiguousarray(kernel("rows").unpack_rows(packed, count, width).astype(np.uint8)[order].T),
-            entries,
-            ((padded + angles[:1]) >= _HALF_TURN).reshape(count, dim),
-            np.take_along_axis(turns, turned, axis=1).astype(np.int32),
-            turned.astype(np.uint8),
-            order,
-            np.where(row_angles >= _HALF_TURN, -scales, scales)[order],
-            blocks,
-        )
+        scales = np.where(row_angles >= _HALF_TURN, -scales, scales)[order]
+        return cls(rows, cols, codes, entries, negative, at, turned, order, scales, blocks)
 
     @property
     def nbytes(self) -> int:
@@ -83,25 +74,14 @@ class Turning:
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Up to sixteen rows of x at once."""
         y = np.empty((len(x), self.rows), np.float32)
-        for start in range(0, len(x), _LANES[-1]):
-            part = x[start : start + _LANES[-1]]
-            y[start : start + len(part), self.order] = self._some(part).T[: len(part)]
-        return y
-
-    def _some(self, x: np.ndarray) -> np.ndarray:
-        """Results of sorted rows, (rows, lanes); lanes past those of x are nothing."""
-        lanes = next(count for count in _LANES if count >= len(x))
-        numbers = np.zeros((self.negative.size, lanes), np.float32)
-        numbers[: self.columns, : len(x)] = x.T
-        sums = np.zeros((self.rows, lanes), np.float32)
-        chunks = workers(self.rows * self.columns * lanes)
+        parts = self.codes, self.entries, self.negative, self.at, self.turned, self.order, self.scales
+        chunks = workers(self.rows * self.columns * min(len(x), _LANES))
 
         def task(index: int) -> None:
             first, stop = (self.rows * k // chunks for k in (index, index + 1))
-            kernel("turning").multiply(
-                self.codes, self.entries, self.negative, self.at, self.turned, numbers, first, stop, sums
-            )
+            for start in range(0, len(x), _LANES):
+                some = slice(start, start + _LANES)
+                kernel("turning").multiply(*parts, x[some], first, stop, y[some])
 
         parallel(task, chunks)
-        sums *= self.scales[:, None]
-        return sums
+        return y

@@ -1,4 +1,7 @@
-"""Numba form of products by tables that turn; see `plain.turning` for the definition."""
+"""Numba form of products by tables that turn; see `plain.turning` for the definition.
+
+Several blocks of columns share one walk over the rows, so that each sum is read and written once for as many look-ups.
+"""
 
 from __future__ import annotations
 
@@ -7,173 +10,112 @@ from typing import Any
 import numpy as np
 
 from subbit.kernels.compiled.jit import jit
-from subbit.kernels.compiled.simd import LANES, add, add_scaled, combine
+from subbit.kernels.compiled.simd import add_outer, combine, look_up
 
 __all__ = ["multiply"]
 
 
-def _walker(lanes: int) -> Any:
-    """Rows look their sums up, `lanes` numbers at a time."""
+def _product(lanes: int, together: int) -> Any:
+    """The sums of so many numbers a column, with so many blocks in a walk."""
 
     @jit
-    def walk(codes, first, stop, table, sums):  # type: ignore[no-untyped-def]
+    def walk(codes, pitch, first, stop, tables, table_pitch, sums):  # type: ignore[no-untyped-def]
         for row in range(np.uint64(first), np.uint64(stop)):
-            add(table + 4 * lanes * np.intp(codes[row]), sums + 4 * lanes * np.intp(row), lanes)
-
-    return walk
-
-
-def _turner(lanes: int) -> Any:
-    """table[entry] += entry's component · numbers, for all entries."""
+            at = np.intp(row)
+            look_up(codes + at, pitch, tables, table_pitch, sums + 4 * lanes * at, lanes, together)
 
     @jit
-    def turn(component, numbers, table):  # type: ignore[no-untyped-def]
-        for k in range(np.uint64(component.size)):
-            add_scaled(numbers, component[k], table + 4 * lanes * np.intp(k), lanes)
-
-    return turn
-
-
-def _builder(lanes: int) -> Any:
-    """The table of the first row: all entries times all numbers."""
-
-    @jit
-    def build(entries, numbers, table):  # type: ignore[no-untyped-def]
+    def begin(entries, turns, turned, x, first, signs, numbers, table):  # type: ignore[no-untyped-def]
+        # The table of a block at a row, and how many of its signs have changed before.
         dim, count = entries.shape
-        source, here = np.intp(entries.ctypes.data), np.intp(numbers.ctypes.data)
-        for k in range(0, count, 4):
-            combine(source + 4 * k, np.intp(4 * count), np.intp(dim), here, table + 4 * lanes * k, lanes)
-
-    return build
-
-
-_walk_one, _walk_four, _walk_eight, _walk_sixteen = _walker(1), _walker(4), _walker(8), _walker(16)
-_build_four, _build_eight, _build_sixteen = _builder(4), _builder(8), _builder(16)
-_turn_four, _turn_eight, _turn_sixteen = _turner(4), _turner(8), _turner(16)
-
-
-@jit
-def multiply(codes, entries, negative, at, turned, x, first, stop, sums):  # type: ignore[no-untyped-def]
-    whole = negative.shape[0] & ~3 if x.shape[1] == 1 else 0
-    if whole:
-        _multiply_fours(codes, entries, negative, at, turned, x[:, 0], first, stop, sums[:, 0], whole)
-    _multiply(codes, entries, negative, at, turned, x, first, stop, sums, whole)
-
-
-@jit
-def _multiply(codes, entries, negative, at, turned, x, first, stop, sums, done):  # type: ignore[no-untyped-def]
-    blocks, dim = negative.shape
-    lanes = x.shape[1]
-    table = np.empty(entries.shape[1] * lanes, np.float32)
-    signs, numbers = np.empty(dim, np.float32), np.empty((dim, lanes), np.float32)
-    there, target = np.intp(table.ctypes.data), np.intp(sums.ctypes.data)
-    for block in range(done, blocks):
-        turns, columns = at[block], turned[block]
-        event = _start(negative[block], turns, columns, first, signs)
+        event = 0
+        while event < dim and turns[event] <= first:
+            signs[turned[event]] *= np.float32(-1)
+            event += 1
         for j in range(dim):
-            numbers[j] = x[block * dim + j] * signs[j]
-        _build(entries, numbers, table)
-        row = first
-        while row < stop:
-            end = min(np.int64(turns[event]), stop) if event < turns.size else stop
-            if lanes == 1:
-                _walk_one(codes[block], row, end, there, target)
-            elif lanes == 4:
-                _walk_four(codes[block], row, end, there, target)
-            elif lanes == 8:
-                _walk_eight(codes[block], row, end, there, target)
-            else:
-                _walk_sixteen(codes[block], row, end, there, target)
-            row = end
-            while row < stop and event < turns.size and turns[event] == row:
-                j = columns[event]
-                signs[j] *= np.float32(-1)
-                _turn(entries[j], x[block * dim + j], np.float32(2) * signs[j], numbers, there)
-                event += 1
+            for b in range(lanes):
+                numbers[j, b] = x[j, b] * signs[j]
+        here, there = np.intp(numbers.ctypes.data), np.intp(table.ctypes.data)
+        combine(np.intp(entries.ctypes.data), np.intp(count), np.intp(dim), here, there, lanes)
+        return event
+
+    @jit
+    def turn(component, x, factor, numbers, table):  # type: ignore[no-untyped-def]
+        for b in range(lanes):
+            numbers[b] = x[b] * factor
+        here, there = np.intp(numbers.ctypes.data), np.intp(table.ctypes.data)
+        add_outer(np.intp(component.ctypes.data), np.intp(component.size), here, there, lanes)
+
+    @jit
+    def product(codes, entries, negative, at, turned, x, first, stop, sums):  # type: ignore[no-untyped-def]
+        blocks, dim = negative.shape
+        tables = np.empty((together, entries.shape[1] * lanes), np.float32)
+        signs, numbers = np.empty((together, dim), np.float32), np.empty((dim, lanes), np.float32)
+        events, there, pitch = np.empty(together, np.int64), np.intp(tables.ctypes.data), np.intp(tables.strides[0])
+        target = np.intp(sums.ctypes.data) - 4 * lanes * np.intp(first)
+        for start in range(0, blocks, together):
+            block = min(start, blocks - together)
+            for k in range(together):
+                if block + k < start:  # was in the walk before
+                    tables[k] = np.float32(0)
+                    events[k] = dim
+                    continue
+                own = slice((block + k) * dim, (block + k + 1) * dim)
+                for j in range(dim):
+                    signs[k, j] = np.float32(-1) if negative[block + k, j] else np.float32(1)
+                turns, columns = at[block + k], turned[block + k]
+                events[k] = begin(entries, turns, columns, x[own], first, signs[k], numbers, tables[k])
+            row = first
+            while row < stop:
+                end = stop
+                for k in range(together):
+                    if events[k] < dim:
+                        end = min(end, np.int64(at[block + k, events[k]]))
+                walk(np.intp(codes[block].ctypes.data), np.intp(codes.strides[0]), row, end, there, pitch, target)
+                row = end
+                for k in range(together):
+                    while row < stop and events[k] < dim and at[block + k, events[k]] == row:
+                        j = turned[block + k, events[k]]
+                        signs[k, j] *= np.float32(-1)
+                        turn(entries[j], x[(block + k) * dim + j], np.float32(2) * signs[k, j], numbers[0], tables[k])
+                        events[k] += 1
+
+    return product
+
+
+_FEWEST = 4
+_one, _four, _eight, _sixteen = _product(1, 4), _product(4, 4), _product(8, 2), _product(16, _FEWEST)
 
 
 @jit
-def _multiply_fours(codes, entries, negative, at, turned, x, first, stop, sums, blocks):  # type: ignore[no-untyped-def]
-    # Four blocks in one walk over the rows: each sum is read and written once for four look-ups.
-    dim = negative.shape[1]
-    tables, signs = np.empty((4, entries.shape[1]), np.float32), np.empty((4, dim), np.float32)
-    events = np.empty(4, np.int64)
-    for block in range(0, blocks, 4):
-        for k in range(4):
-            events[k] = _start(negative[block + k], at[block + k], turned[block + k], first, signs[k])
-            tables[k] = np.float32(0)
-            for j in range(dim):
-                _add(entries[j], x[(block + k) * dim + j] * signs[k, j], np.intp(tables[k].ctypes.data))
-        row = first
-        while row < stop:
-            end = stop
-            for k in range(4):
-                if events[k] < dim:
-                    end = min(end, np.int64(at[block + k, events[k]]))
-            _walk_fours(codes[block : block + 4, row:end], tables, sums[row:end])
-            row = end
-            for k in range(4):
-                while row < stop and events[k] < dim and at[block + k, events[k]] == row:
-                    j = turned[block + k, events[k]]
-                    signs[k, j] *= np.float32(-1)
-                    factor = x[(block + k) * dim + j] * np.float32(2) * signs[k, j]
-                    _add(entries[j], factor, np.intp(tables[k].ctypes.data))
-                    events[k] += 1
+def _padded(x, lanes, count):  # type: ignore[no-untyped-def]
+    numbers = np.zeros((count, lanes), np.float32)
+    for b in range(x.shape[0]):
+        for j in range(x.shape[1]):
+            numbers[j, b] = x[b, j]
+    return numbers
 
 
 @jit
-def _walk_fours(codes, tables, sums):  # type: ignore[no-untyped-def]
-    a, b, c, d = codes[0], codes[1], codes[2], codes[3]
-    table_a, table_b, table_c, table_d = tables[0], tables[1], tables[2], tables[3]
-    for i in range(np.uint64(sums.size)):
-        sums[i] += (table_a[a[i]] + table_b[b[i]]) + (table_c[c[i]] + table_d[d[i]])
-
-
-@jit
-def _start(negative, turns, columns, first, signs):  # type: ignore[no-untyped-def]
-    # The signs of a block at a row, and how many changes came before.
-    for j in range(signs.size):
-        signs[j] = np.float32(-1) if negative[j] else np.float32(1)
-    event = 0
-    while event < turns.size and turns[event] <= first:
-        signs[columns[event]] *= np.float32(-1)
-        event += 1
-    return event
-
-
-@jit
-def _build(entries, numbers, table):  # type: ignore[no-untyped-def]
-    there = np.intp(table.ctypes.data)
-    if numbers.shape[1] == 1:
-        table[:] = np.float32(0)
-        for j in range(numbers.shape[0]):
-            _add(entries[j], numbers[j, 0], there)
-    elif numbers.shape[1] == 4:
-        _build_four(entries, numbers, there)
-    elif numbers.shape[1] == 8:
-        _build_eight(entries, numbers, there)
+def multiply(codes, entries, negative, at, turned, order, scales, x, first, stop, y):  # type: ignore[no-untyped-def]
+    blocks, dim = negative.shape
+    if blocks < _FEWEST:
+        more = _FEWEST - blocks
+        codes = np.concatenate((codes, np.zeros((more, codes.shape[1]), np.uint8)))
+        negative = np.concatenate((negative, np.zeros((more, dim), np.bool_)))
+        at = np.concatenate((at, np.full((more, dim), codes.shape[1], np.int32)))
+        turned = np.concatenate((turned, np.zeros((more, dim), np.uint8)))
+    count = x.shape[0]
+    lanes = 1 if count == 1 else 4 if count <= 4 else 8 if count <= 8 else 16
+    numbers, sums = _padded(x, lanes, negative.size), np.zeros((stop - first, lanes), np.float32)
+    if lanes == 1:
+        _one(codes, entries, negative, at, turned, numbers, first, stop, sums)
+    elif lanes == 4:
+        _four(codes, entries, negative, at, turned, numbers, first, stop, sums)
+    elif lanes == 8:
+        _eight(codes, entries, negative, at, turned, numbers, first, stop, sums)
     else:
-        _build_sixteen(entries, numbers, there)
-
-
-@jit
-def _turn(component, x, factor, numbers, table):  # type: ignore[no-untyped-def]
-    if x.size == 1:
-        _add(component, x[0] * factor, table)
-        return
-    for b in range(x.size):
-        numbers[0, b] = x[b] * factor
-    here = np.intp(numbers.ctypes.data)
-    if x.size == 4:
-        _turn_four(component, here, table)
-    elif x.size == 8:
-        _turn_eight(component, here, table)
-    else:
-        _turn_sixteen(component, here, table)
-
-
-@jit
-def _add(component, factor, table):  # type: ignore[no-untyped-def]
-    source = np.intp(component.ctypes.data)
-    for k in range(0, 4 * component.size, 4 * LANES):
-        add_scaled(source + k, factor, table + k, LANES)
+        _sixteen(codes, entries, negative, at, turned, numbers, first, stop, sums)
+    for b in range(count):
+        for i in range(stop - first):
+            y[b, order[first + i]] = sums[i, b] * scales[first + i]

@@ -12,19 +12,21 @@ __all__ = ["multiply"]
 
 
 def multiply(
-    codes: np.ndarray, entries: np.ndarray, negative: np.ndarray, at: np.ndarray, turned: np.ndarray, x: np.ndarray,
-    first: int, stop: int, sums: np.ndarray,
+    codes: np.ndarray, entries: np.ndarray, negative: np.ndarray, at: np.ndarray, turned: np.ndarray,
+    order: np.ndarray, scales: np.ndarray, x: np.ndarray, first: int, stop: int, y: np.ndarray,
 ) -> None:  # fmt: skip
-    """sums[rows, lanes] += Σ over columns of sign · entry's component · x[columns, lanes], for rows first … stop - 1.
+    """y[:, order[row]] = scales[row] · Σ over columns of sign · entry's component · x[:, column], rows first … stop - 1.
 
-    Codes uint8[blocks, rows]; entries float32[dim, entries], entries a multiple of 16; negative bool[blocks, dim]:
-    signs of row 0. Column turned[block, e] of a block changes its sign at row at[block, e] ≥ 1, in rising order. Lanes
-    are 1, 4, 8 or 16. Twins agree but for rounding.
+    Codes uint8[blocks, rows]; entries float32[dim, entries], entries a multiple of 64; negative bool[blocks, dim]:
+    signs of row 0. Column turned[block, e] of a block changes its sign at row at[block, e] ≥ 1, in rising order. x and
+    y float32, at most 16 rows; columns of x past its end are nothing. Twins agree but for rounding.
     """
     dim = entries.shape[0]
+    sums = np.zeros((codes.shape[1], len(x)), np.float32)
     for block, row_codes in enumerate(codes):
         signs = np.where(negative[block], -1.0, 1.0).astype(np.float32)
-        part = x[block * dim : (block + 1) * dim]
+        part = np.zeros((dim, len(x)), np.float32)
+        part[: max(x.shape[1] - block * dim, 0)] = x[:, block * dim : (block + 1) * dim].T
         ends = [*at[block].tolist(), codes.shape[1]]
         for event, end in enumerate(ends):
             start = max(first, ends[event - 1] if event else 0)
@@ -33,3 +35,5 @@ def multiply(
                 sums[rows] += ((entries * signs[:, None]).T @ part)[row_codes[rows]]
             if event < at.shape[1]:
                 signs[turned[block, event]] *= -1
+    own = slice(first, stop)
+    y[:, order[own]] = (sums[own] * scales[own, None]).T

@@ -7,12 +7,12 @@ Addresses are intp and need no alignment, but for stores that stream. Every vect
 from __future__ import annotations
 
 from subbit.kernels.compiled.simd.memory import copy, fence, move, read_sixteen, read_word
-from subbit.kernels.compiled.simd.products import add, add_scaled, combine, dots, scaled
+from subbit.kernels.compiled.simd.products import add_outer, combine, dots, look_up, scaled
 from subbit.kernels.compiled.simd.rounding import narrows, put
 from subbit.kernels.compiled.simd.signs import angle_word
 from subbit.kernels.compiled.simd.vectors import LANES
 
 __all__ = [
-    "LANES", "add", "add_scaled", "angle_word", "combine", "copy", "dots", "fence", "move", "narrows", "put",
+    "LANES", "add_outer", "angle_word", "combine", "copy", "dots", "fence", "look_up", "move", "narrows", "put",
     "read_sixteen", "read_word", "scaled",
 ]  # fmt: skip

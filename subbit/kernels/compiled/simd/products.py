@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from subbit.kernels.compiled.simd.vectors import FLOAT, LANES, SHORT, fused, load, negated, splat, store, vector
+from subbit.kernels.compiled.simd.vectors import FLOAT, LANES, SHORT, WORD, fused, load, negated, splat, store, vector
 
-__all__ = ["add", "add_scaled", "combine", "dots", "scaled"]
+__all__ = ["add_outer", "combine", "dots", "look_up", "scaled"]
 
 _TOGETHER = 4
 
@@ -29,57 +30,92 @@ def scaled(typingctx: Any, source: Any, scale: Any, target: Any) -> Any:
 
 
 @intrinsic
-def add(typingctx: Any, source: Any, target: Any, lanes: Any) -> Any:
-    """target[0:lanes] += source[0:lanes], float32; `lanes` is a literal."""
+def look_up(
+    typingctx: Any, codes: Any, pitch: Any, tables: Any, table_pitch: Any, target: Any, lanes: Any, together: Any
+) -> Any:
+    """target[0:lanes] += Σ over k < together of table k[codes[k · pitch], 0:lanes], float32, its sum first.
 
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = vector(FLOAT, signature.args[2].literal_value)
-        left, right = (load(builder, address, kind, 4) for address in arguments[:2])
-        store(builder, builder.fadd(left, right), arguments[1], 4)
-        return context.get_dummy_value()
-
-    known = isinstance(lanes, types.IntegerLiteral)
-    return (types.void(types.intp, types.intp, lanes), build) if known else None
-
-
-@intrinsic
-def add_scaled(typingctx: Any, source: Any, factor: Any, target: Any, lanes: Any) -> Any:
-    """target[0:lanes] += source[0:lanes] · factor, float32, contracted where that is faster; `lanes` is a literal."""
-
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        source, factor, target, _ = arguments
-        lanes = signature.args[3].literal_value
-        kind = vector(FLOAT, lanes)
-        operands = load(builder, source, kind, 4), splat(builder, factor, lanes), load(builder, target, kind, 4)
-        store(builder, fused(builder, *operands), target, 4)
-        return context.get_dummy_value()
-
-    known = isinstance(lanes, types.IntegerLiteral)
-    return (types.void(types.intp, types.float32, types.intp, lanes), build) if known else None
-
-
-@intrinsic
-def combine(typingctx: Any, factors: Any, stride: Any, count: Any, numbers: Any, target: Any, lanes: Any) -> Any:
-    """target[k, 0:lanes] = Σ over j < count of factors[j, k] · numbers[j, 0:lanes], for k < 4, all float32.
-
-    Rows of factors are `stride` bytes apart; `lanes` is a literal. Sums stay in registers.
+    Codes are uint8; tables are `table_pitch` bytes apart; lanes and together, a power of two, are literals.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        factors, stride, count, numbers, target, _ = arguments
-        lanes = signature.args[5].literal_value
+        codes, pitch, tables, table_pitch, target = arguments[:5]
+        lanes, together = (part.literal_value for part in signature.args[5:])
         kind, long = vector(FLOAT, lanes), ir.IntType(64)
-        sums = [cgutils.alloca_once_value(builder, ir.Constant(kind, [0.0] * lanes)) for _ in range(_TOGETHER)]
-        for place in sums:
-            builder.store(ir.Constant(kind, [0.0] * lanes), place)
-        with cgutils.for_range(builder, count) as loop:
-            number = load(builder, builder.add(numbers, builder.mul(loop.index, long(4 * lanes))), kind, 4)
-            row = builder.add(factors, builder.mul(loop.index, stride))
+        found = []
+        for k in range(together):
+            code = load(builder, builder.add(codes, builder.mul(pitch, long(k))), ir.IntType(8), 1)
+            entry = builder.mul(builder.zext(code, long), long(4 * lanes))
+            table = builder.add(tables, builder.mul(table_pitch, long(k)))
+            found.append(load(builder, builder.add(table, entry), kind, 4))
+        while len(found) > 1:
+            found = [builder.fadd(left, right) for left, right in zip(found[::2], found[1::2], strict=True)]
+        store(builder, builder.fadd(load(builder, target, kind, 4), found[0]), target, 4)
+        return context.get_dummy_value()
+
+    known = isinstance(lanes, types.IntegerLiteral) and isinstance(together, types.IntegerLiteral)
+    return (types.void(*[types.intp] * 5, lanes, together), build) if known else None
+
+
+def _spread(builder: Any, numbers: Any, place: Callable[[int], int]) -> Any:
+    """Sixteen numbers: the i-th is number place(i)."""
+    mask = ir.Constant(vector(WORD), [place(i) for i in range(LANES)])
+    return builder.shuffle_vector(numbers, ir.Constant(numbers.type, ir.Undefined), mask)
+
+
+@intrinsic
+def add_outer(typingctx: Any, factors: Any, count: Any, numbers: Any, target: Any, lanes: Any) -> Any:
+    """target[i, b] += factors[i] · numbers[b], for i < count and b < lanes, float32, contracted where that is faster.
+
+    `lanes` is a literal that divides sixteen, and sixteen divides the count.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        factors, count, numbers, target, _ = arguments
+        lanes, long = signature.args[4].literal_value, ir.IntType(64)
+        rows = LANES // lanes
+        number = _spread(builder, load(builder, numbers, vector(FLOAT, lanes), 4), lambda i: i % lanes)
+        with cgutils.for_range(builder, builder.udiv(count, long(rows))) as loop:
+            place = builder.add(factors, builder.mul(loop.index, long(4 * rows)))
+            factor = _spread(builder, load(builder, place, vector(FLOAT, rows), 4), lambda i: i // lanes)
+            place = builder.add(target, builder.mul(loop.index, long(4 * LANES)))
+            store(builder, fused(builder, factor, number, load(builder, place, vector(FLOAT), 4)), place, 4)
+        return context.get_dummy_value()
+
+    known = isinstance(lanes, types.IntegerLiteral)
+    return (types.void(*[types.intp] * 4, lanes), build) if known else None
+
+
+@intrinsic
+def combine(
+    typingctx: Any, factors: Any, count: Any, dim: Any, numbers: Any, target: Any, lanes: Any
+) -> Any:
+    """target[i, b] = Σ over j < dim of factors[j, i] · numbers[j, b], for i < count and b < lanes, all float32.
+
+    `lanes` is a literal that divides sixteen, and 64 / lanes divides the count. Sums stay in registers.
+    """
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        factors, count, dim, numbers, target, _ = arguments
+        lanes, kind, long = signature.args[5].literal_value, vector(FLOAT), ir.IntType(64)
+        rows, zero = LANES // lanes, ir.Constant(kind, [0.0] * LANES)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(_TOGETHER)]
+        stride = builder.mul(count, long(4))
+        with cgutils.for_range(builder, builder.udiv(count, long(rows * _TOGETHER))) as group:
+            start = builder.add(factors, builder.mul(group.index, long(4 * rows * _TOGETHER)))
+            for place in sums:
+                builder.store(zero, place)
+            with cgutils.for_range(builder, dim) as loop:
+                at = builder.add(numbers, builder.mul(loop.index, long(4 * lanes)))
+                number = _spread(builder, load(builder, at, vector(FLOAT, lanes), 4), lambda i: i % lanes)
+                row = builder.add(start, builder.mul(loop.index, stride))
+                for k, place in enumerate(sums):
+                    some = load(builder, builder.add(row, long(4 * rows * k)), vector(FLOAT, rows), 4)
+                    factor = _spread(builder, some, lambda i: i // lanes)
+                    builder.store(fused(builder, factor, number, builder.load(place)), place)
+            end = builder.add(target, builder.mul(group.index, long(4 * LANES * _TOGETHER)))
             for k, place in enumerate(sums):
-                factor = splat(builder, load(builder, builder.add(row, long(4 * k)), FLOAT, 4), lanes)
-                builder.store(fused(builder, factor, number, builder.load(place)), place)
-        for k, place in enumerate(sums):
-            store(builder, builder.load(place), builder.add(target, long(4 * lanes * k)), 4)
+                store(builder, builder.load(place), builder.add(end, long(4 * LANES * k)), 4)
         return context.get_dummy_value()
 
     known = isinstance(lanes, types.IntegerLiteral)
