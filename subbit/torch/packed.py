@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
-import numpy as np
 import torch
 from torch import nn
 
+from subbit.codecs.blocks import thread_count
 from subbit.errors import UsageError
 from subbit.model import Tensor
 from subbit.packed import Blocks, Packed, fastest
@@ -29,15 +30,34 @@ class SubbitLinear(nn.Module):
         super().__init__()
         self.packed, self.bias = packed, bias
         self.in_features, self.out_features = packed.columns, packed.rows
+        self._ways: dict[tuple[int, torch.dtype, int], str] = {}
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Multiply."""
         if x.device.type != "cpu":
             text = f"packed weights multiply on the CPU, and the input is on {x.device}"
             raise UsageError(text, kind="device", hint="attach without packed=True, and the weights are decoded there")
-        y = cast(torch.Tensor, _Multiply.apply(x.reshape(-1, x.shape[-1]), self.packed))  # type: ignore[no-untyped-call]
+        flat = x.reshape(-1, self.in_features)
+        if flat.requires_grad and torch.is_grad_enabled():
+            y = cast(torch.Tensor, _Multiply.apply(flat, self))  # type: ignore[no-untyped-call]
+        else:
+            y = self.product(flat)
         y = y.reshape(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias
+
+    def product(self, x: torch.Tensor) -> torch.Tensor:
+        """x (n, columns) → x Wᵀ, in the fastest way; the graph of gradients does not see it."""
+        batch = 1 << (len(x) - 1).bit_length() if len(x) else 0
+        key = batch, x.dtype, thread_count()
+        if key not in self._ways:
+            self._ways[key] = self._fastest(x, batch)
+        return _WAYS[self._ways[key]](x, self.packed)
+
+    def _fastest(self, x: torch.Tensor, batch: int) -> str:
+        packed = self.packed
+        names = ["blocks"] if packed is packed.blocks else ["packed", "blocks"]
+        name = f"{type(packed).__name__} {packed.rows} x {packed.columns} x {batch}, {x.dtype}"
+        return fastest(name, {way: partial(_WAYS[way], x, packed) for way in names})
 
     def extra_repr(self) -> str:
         """Its sizes, and how it multiplies."""
@@ -47,14 +67,9 @@ class SubbitLinear(nn.Module):
 
 class _Multiply(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, packed: Packed) -> torch.Tensor:
-        ctx.packed = packed
-        x = x.detach()
-        ways = {"blocks": lambda: _by_blocks(x, packed.blocks)}
-        if packed is not packed.blocks:
-            ways["packed"] = lambda: torch.from_numpy(packed.multiply(_single(x))).to(x.dtype)
-        batch = 1 << (len(x) - 1).bit_length() if len(x) else 0
-        return fastest(f"{type(packed).__name__} {packed.rows} x {packed.columns} x {batch}, {x.dtype}", ways)
+    def forward(ctx: Any, x: torch.Tensor, layer: SubbitLinear) -> torch.Tensor:
+        ctx.packed = layer.packed
+        return layer.product(x.detach())
 
     @staticmethod
     def backward(ctx: Any, dy: torch.Tensor) -> tuple[torch.Tensor, None]:
@@ -64,12 +79,20 @@ class _Multiply(torch.autograd.Function):
         return dx, None
 
 
-def _by_blocks(x: torch.Tensor, blocks: Blocks) -> torch.Tensor:
+def _by_itself(x: torch.Tensor, packed: Packed) -> torch.Tensor:
+    """As the codes are."""
+    return torch.from_numpy(packed.multiply(x.detach().float().contiguous().numpy())).to(x.dtype)
+
+
+def _by_blocks(x: torch.Tensor, packed: Packed) -> torch.Tensor:
     """Decode rows in the type of x, and let torch multiply."""
-    y = x.new_empty(len(x), blocks.rows)
-    for part, block in _decoded(blocks, x.dtype):
+    y = x.new_empty(len(x), packed.rows)
+    for part, block in _decoded(packed.blocks, x.dtype):
         y[:, part] = nn.functional.linear(x, block)
     return y
+
+
+_WAYS = {"packed": _by_itself, "blocks": _by_blocks}
 
 
 def _decoded(blocks: Blocks, dtype: torch.dtype) -> Iterator[tuple[slice, torch.Tensor]]:
@@ -79,11 +102,6 @@ def _decoded(blocks: Blocks, dtype: torch.dtype) -> Iterator[tuple[slice, torch.
         block = memory[: part.stop - part.start]
         blocks.fill(part, as_array(block))
         yield part, block
-
-
-def _single(x: torch.Tensor) -> np.ndarray:
-    found: np.ndarray = x.float().contiguous().numpy()
-    return found
 
 
 def keep_packed(model: nn.Module, name: str, stored: Tensor) -> bool:

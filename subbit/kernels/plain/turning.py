@@ -15,7 +15,7 @@ def multiply(
     codes: np.ndarray, entries: np.ndarray, negative: np.ndarray, at: np.ndarray, turned: np.ndarray,
     order: np.ndarray, scales: np.ndarray, x: np.ndarray, first: int, stop: int, y: np.ndarray,
 ) -> None:  # fmt: skip
-    """y[:, order[row]] = scales[row] · Σ over columns of sign · entry's component · x[:, column], rows first … stop - 1.
+    """y[:, order[i]] = scales[i] · Σ over columns j of sign · entry's component · x[:, j], for rows first ≤ i < stop.
 
     Codes uint8[blocks, rows]; entries float32[dim, entries], entries a multiple of 64; negative bool[blocks, dim]:
     signs of row 0. Column turned[block, e] of a block changes its sign at row at[block, e] ≥ 1, in rising order. x and
