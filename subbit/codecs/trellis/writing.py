@@ -25,7 +25,7 @@ TAILS = 1.7  # mean square over squared mean magnitude: 1.57 for a Gaussian, 2 f
 DEVIATION = math.sqrt(math.pi / 2)  # of a Gaussian, in mean magnitudes
 _SPREAD, _CENTER = 1.035, 1.01  # of values, in standard deviations, and of centres, in mean magnitudes
 _SAMPLE = 1 << 20
-_WINDOW = 1 << 23  # bytes of decisions between two settlements
+_WINDOW = 1 << 24  # states, after all bits that are not settled
 
 
 def budget_bits(rate: float, variable: bool, rows: int, cols: int) -> int:
@@ -106,9 +106,8 @@ def _best_walks(model: Model, matrix: np.ndarray, roots: np.ndarray | None, stat
         if roots is not None:
             targets *= roots[rows]
             scales *= roots[rows]
-        window = min(max(1024, (_WINDOW // table.shape[1])), max(2, int(np.count_nonzero(rates))))
-        decisions = np.empty((window, table.shape[1] // 2), np.uint8)
-        kernel("viterbi").encode(targets.ravel(), scales.ravel(), rates.ravel(), table, decisions, tiles[tile])
+        window = min(max(2048, _WINDOW >> state_bits), 32 * (tiles[tile].size // 4 + 1))
+        kernel("viterbi").encode(targets.ravel(), scales.ravel(), rates.ravel(), table, window, tiles[tile])
 
     parallel(task, len(tiles))
     return _joined(tiles, starts)

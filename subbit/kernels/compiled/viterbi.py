@@ -1,7 +1,7 @@
 """Numba form of the best walk along a trellis; see `plain.viterbi` for the definition.
 
-The loops over states are free of branches and contiguous, apart from pairs of neighbours, so that they become vector
-code. Two weights that share a state are taken in one loop: memory, not arithmetic, is what costs.
+Four steps are taken at once, so that costs stay in registers for sixteen states of every sixteen: states that differ
+in their four oldest bits before them differ in their four newest ones after them.
 """
 
 from __future__ import annotations
@@ -9,178 +9,115 @@ from __future__ import annotations
 import numpy as np
 
 from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.simd import APART, BESIDE, TURNED, four_steps
 
 __all__ = ["encode"]
 
 _FAR = np.float32(1e30)
+_UNIT = 65536
+_FAR_APART = 12  # state bits
 
 
 @jit
-def _stay(cost, values, x, u):  # type: ignore[no-untyped-def]
-    for s in range(cost.size):
-        gap = x - u * values[s]
-        cost[s] += gap * gap
+def _aligned(count):  # type: ignore[no-untyped-def]
+    """float32[count] that starts at a line of the cache, and what owns it."""
+    memory = np.empty(count + 16, np.float32)
+    first = ((64 - (memory.ctypes.data & 63)) & 63) >> 2
+    return memory[first : first + count], memory
 
 
 @jit
-def _stay_twice(cost, values, x, u, values2, x2, u2):  # type: ignore[no-untyped-def]
-    for s in range(cost.size):
-        gap = x - u * values[s]
-        gap2 = x2 - u2 * values2[s]
-        cost[s] = (cost[s] + gap * gap) + gap2 * gap2
+def _placed(q, lane, apart):  # type: ignore[no-untyped-def]
+    """The state of a lane in a slice, its four lowest bits 0."""
+    if apart:
+        return (q >> 4) << 12 | lane << 8 | (q & 15) << 4
+    return q << 8 | lane << 4
 
 
 @jit
-def _shift(cost, new, best, values, x, u):  # type: ignore[no-untyped-def]
-    half = cost.size >> 1
-    low, high = new[:half], new[half:]
-    values_low, values_high = values[:half], values[half:]
-    for i in range(half):
-        a, b = cost[2 * i], cost[2 * i + 1]
-        best[i] = b < a
-        least = min(a, b)
-        gap = x - u * values_low[i]
-        low[i] = least + gap * gap
-        gap = x - u * values_high[i]
-        high[i] = least + gap * gap
+def _in_order(table, phases, top, apart):  # type: ignore[no-untyped-def]
+    """The values as `four_steps` reads them, one behind the other: by slice, step, phase, register and lane."""
+    size = 1 << top
+    ordered, memory = _aligned(4 * phases * size)
+    at = 0
+    for q in range(size >> 8):
+        for j in range(4):
+            for phase in range(phases):
+                for r in range(16):
+                    newest, low = r >> (3 - j), (r & ((1 << (3 - j)) - 1)) << (j + 1)
+                    for lane in range(16):
+                        old = (_placed(q, lane, apart) | low) >> (j + 1)
+                        ordered[at] = table[phase, newest << (top - 1 - j) | old]
+                        at += 1
+    return ordered, memory
 
 
 @jit
-def _shift_and_stay(cost, new, best, values, x, u, values2, x2, u2):  # type: ignore[no-untyped-def]
-    half = cost.size >> 1
-    low, high = new[:half], new[half:]
-    values_low, values_high = values[:half], values[half:]
-    values2_low, values2_high = values2[:half], values2[half:]
-    for i in range(half):
-        a, b = cost[2 * i], cost[2 * i + 1]
-        best[i] = b < a
-        least = min(a, b)
-        gap = x - u * values_low[i]
-        gap2 = x2 - u2 * values2_low[i]
-        low[i] = (least + gap * gap) + gap2 * gap2
-        gap = x - u * values_high[i]
-        gap2 = x2 - u2 * values2_high[i]
-        high[i] = (least + gap * gap) + gap2 * gap2
-
-
-@jit
-def _shift_two(cost, new, best, values, x, u):  # type: ignore[no-untyped-def]
-    quarter = cost.size >> 2
-    for i in range(quarter):
-        a, b, c, d = cost[4 * i], cost[4 * i + 1], cost[4 * i + 2], cost[4 * i + 3]
-        first, second = np.uint8(b < a), np.uint8(2) + np.uint8(d < c)
-        least, least2 = min(a, b), min(c, d)
-        best[i] = second if least2 < least else first
-        new[i] = min(least, least2)
-    for k in range(1, 4):
-        for i in range(quarter):
-            new[k * quarter + i] = new[i]
-    _stay(new, values, x, u)
-
-
-@jit
-def _shift_many(cost, new, best, bits, values, x, u):  # type: ignore[no-untyped-def]
-    size = cost.size >> bits
-    for i in range(size):
-        least = cost[i << bits]
-        chosen = 0
-        for j in range(1, 1 << bits):
-            if cost[(i << bits) + j] < least:
-                least = cost[(i << bits) + j]
-                chosen = j
-        best[i] = chosen
-        for k in range(1 << bits):
-            new[k * size + i] = least
-    _stay(new, values, x, u)
-
-
-@jit
-def _remain(cost, table, phase, targets, scales, t, second):  # type: ignore[no-untyped-def]
-    if second:
-        _stay_twice(cost, table[phase], targets[t], scales[t], table[phase + 1], targets[t + 1], scales[t + 1])
-    else:
-        _stay(cost, table[phase], targets[t], scales[t])
-
-
-@jit
-def _move(cost, new, best, bits, table, targets, scales, t, second):  # type: ignore[no-untyped-def]
-    if second:
-        _shift_and_stay(cost, new, best, table[0], targets[t], scales[t], table[1], targets[t + 1], scales[t + 1])
-    elif bits == 1:
-        _shift(cost, new, best, table[0], targets[t], scales[t])
-    elif bits == 2:
-        _shift_two(cost, new, best, table[0], targets[t], scales[t])
-    else:
-        _shift_many(cost, new, best, bits, table[0], targets[t], scales[t])
-
-
-@jit
-def _settle(cost, decisions, widths, count, keep, packed, settled):  # type: ignore[no-untyped-def]
-    top = 0
-    while (1 << top) < cost.size:
-        top += 1
-    state = 0
-    for s in range(cost.size):
-        if cost[s] < cost[state]:
-            state = s
-    end = settled
-    for step in range(keep):
-        end += widths[step]
-    at = end
+def _settle(cost, taken, count, keep, top, packed, settled):  # type: ignore[no-untyped-def]
+    """Trace back from the best state, write the bits of the first `keep` steps behind `settled` bits."""
+    state = np.argmin(cost)
     for step in range(count - 1, -1, -1):
-        b = widths[step]
-        symbol = state >> (top - b)
-        low = state & ((1 << (top - b)) - 1)
-        state = (low << b) | np.int64(decisions[step, low])
         if step < keep:
-            at -= b
-            for place in range(b):
-                packed[(at + place) >> 3] |= np.uint8(((symbol >> place) & 1) << ((at + place) & 7))
-    return end
+            at = settled + step
+            packed[at >> 3] |= np.uint8((state >> (top - 1)) << (at & 7))
+        j = step & 3
+        low = state & ((1 << (top - 1)) - 1)
+        old = (low << (j + 1)) & ((1 << top) - 1)
+        register = (low >> (top - 1 - j)) << (3 - j) | (old & 15) >> (j + 1)
+        if top >= _FAR_APART and not step & 4:
+            q, lane = (old >> 12) << 4 | (old >> 4) & 15, (old >> 8) & 15
+        else:
+            q, lane = old >> 8, (old >> 4) & 15
+        state = low << 1 | (np.int64(taken[step, q << 3 | register]) >> lane) & 1
 
 
 @jit
-def encode(targets, scales, rates, table, decisions, packed):  # type: ignore[no-untyped-def]
-    cost = np.full(table.shape[1], _FAR, np.float32)
-    new = np.empty_like(cost)
-    cost[0] = 0
-    widths = np.empty(decisions.shape[0], np.int64)
-    count, settled, phase = 0, 0, -1
-    total = np.int64(65535)
-    last = targets.size - 1
-    t = 0
-    while t <= last:
-        rate = np.int64(rates[t])
-        if rate == 0:
-            t += 1
-            continue
-        bits = ((total + rate) >> 16) - (total >> 16)
+def _scheduled(targets, scales, rates):  # type: ignore[no-untyped-def]
+    """A row for every weight that takes part, as `four_steps` reads it, and how many of them follow each bit."""
+    total = np.int64(0)
+    for rate in rates:
         total += rate
-        phase = 0 if bits else phase + 1
-        # The next weight can be taken along if it shares the state and costs are not to be lowered in between.
-        second = bits < 2 and t < last and t & 63 != 63 and rates[t + 1] > 0
-        second = second and ((total + rates[t + 1]) >> 16) == (total >> 16)
-        if bits and count == decisions.shape[0]:
-            keep = count // 2
-            settled = _settle(cost, decisions, widths, count, keep, packed, settled)
-            for step in range(count - keep):
-                decisions[step] = decisions[keep + step]
-                widths[step] = widths[keep + step]
-            count -= keep
-        if bits == 0:
-            _remain(cost, table, phase, targets, scales, t, second)
-        else:
-            _move(cost, new, decisions[count], bits, table, targets, scales, t, second)
-            cost, new = new, cost
-            widths[count] = bits
-            count += 1
-        if second:
-            t += 1
+    counts = np.zeros(((total + _UNIT - 1) >> 16) + 7, np.int64)
+    weights = np.zeros((targets.size, 4), np.float32)
+    total, row = np.int64(_UNIT - 1), 0
+    for t in range(targets.size):
+        if rates[t]:
             total += rates[t]
-            phase += 1
-        if t & 63 == 63:
-            base = cost[0]
-            for s in range(cost.size):
-                cost[s] -= base
-        t += 1
-    _settle(cost, decisions, widths, count, count, packed, settled)
+            counts[(total >> 16) - 1] += 1
+            weights[row, 0], weights[row, 1], weights[row, 2] = targets[t], scales[t], t & 63 == 63
+            row += 1
+    return weights, counts, total >> 16
+
+
+@jit
+def encode(targets, scales, rates, table, window, packed):  # type: ignore[no-untyped-def]
+    weights, counts, steps = _scheduled(targets, scales, rates)
+    size, phases, top = table.shape[1], max(1, counts.max()), 0
+    while (1 << top) < size:
+        top += 1
+    tables, _tables = _in_order(table, phases, top, False)
+    tables_apart, _tables_apart = _in_order(table, phases, top, True) if top >= _FAR_APART else (tables, _tables)
+    cost, _cost = _aligned(size)
+    new, _new = _aligned(size)
+    taken = np.empty((window, size >> 5), np.uint16)
+    cost[:] = _FAR
+    cost[0] = 0
+    count, settled, row = 0, 0, 0
+    for step in range(0, (steps + 7) & ~7, 4):  # steps past the last one weigh nothing, and so change nothing
+        if count == window:
+            keep = window // 4 * 3
+            _settle(cost, taken, window, keep, top, packed, settled)
+            taken[: window - keep] = taken[keep:]
+            count, settled = window - keep, settled + keep
+        weight, following = weights[row:].ctypes.data, counts[step:].ctypes.data
+        old, decided, found = cost.ctypes.data, taken[count].ctypes.data, new.ctypes.data
+        if top < _FAR_APART:
+            four_steps(old, size, tables.ctypes.data, phases, weight, following, decided, found, BESIDE)
+        elif count & 4:
+            four_steps(old, size, tables.ctypes.data, phases, weight, following, decided, found, TURNED)
+        else:
+            four_steps(old, size, tables_apart.ctypes.data, phases, weight, following, decided, found, APART)
+        cost, new = new, cost
+        count += 4
+        row += counts[step : step + 4].sum()
+    _settle(cost, taken, count, steps - settled, top, packed, settled)

@@ -12,58 +12,42 @@ FAR = np.float32(1e30)
 
 
 def encode(
-    targets: np.ndarray,
-    scales: np.ndarray,
-    rates: np.ndarray,
-    table: np.ndarray,
-    decisions: np.ndarray,
-    packed: np.ndarray,
+    targets: np.ndarray, scales: np.ndarray, rates: np.ndarray, table: np.ndarray, window: int, packed: np.ndarray
 ) -> None:
     """Add to packed uint8 (zeros) the bits that make Σ (target − scale · value)² smallest, over all walks.
 
-    `decisions` uint8[window, 2**state_bits / 2] is scratch: whenever it is full the best walk so far is
-    traced back and its older half is settled. Costs are float32; the first of equal states and predecessors wins.
+    Whenever `window` bits, a multiple of 32, are undecided, the best walk so far is traced back and the oldest three
+    quarters of it are settled. Costs are float32; the first of equal states and predecessors wins.
     """
     cost = np.full(table.shape[1], FAR)
     cost[0] = 0
     bits, phases = steps(rates)
-    widths: list[int] = []
+    taken: list[np.ndarray] = []
     settled = 0
     for t in np.flatnonzero(rates):
-        b = int(bits[t])
-        if b:
-            if len(widths) == len(decisions):
-                keep = len(widths) // 2
-                settled = _settle(cost, decisions, widths, keep, packed, settled)
-                decisions[: len(widths) - keep] = decisions[keep : len(widths)].copy()
-                del widths[:keep]
-            candidates = cost.reshape(-1, 1 << b)
-            best = candidates.argmin(axis=1)
-            decisions[len(widths), : len(best)] = best
-            widths.append(b)
-            cost = np.tile(candidates[np.arange(len(best)), best], 1 << b)
+        for _ in range(int(bits[t])):
+            if len(taken) == window:
+                keep = window // 4 * 3
+                _settle(cost, taken, keep, packed, settled)
+                settled += keep
+                del taken[:keep]
+            even, odd = cost[::2], cost[1::2]
+            taken.append(odd < even)
+            cost = np.tile(np.minimum(even, odd), 2)
         gap = targets[t] - scales[t] * table[phases[t]]
         cost = cost + gap * gap
         if t & 63 == 63:
             cost = cost - cost[0]
-    _settle(cost, decisions, widths, len(widths), packed, settled)
+    _settle(cost, taken, len(taken), packed, settled)
 
 
-def _settle(
-    cost: np.ndarray, decisions: np.ndarray, widths: list[int], keep: int, packed: np.ndarray, settled: int
-) -> int:
+def _settle(cost: np.ndarray, taken: list[np.ndarray], keep: int, packed: np.ndarray, settled: int) -> None:
     """Trace back from the best state, write the bits of the first `keep` steps behind `settled` bits."""
     top = len(cost).bit_length() - 1
     state = int(cost.argmin())
-    symbols = []
-    for step in range(len(widths) - 1, -1, -1):
-        b = widths[step]
-        symbols.append(state >> (top - b))
-        low = state & ((1 << (top - b)) - 1)
-        state = low << b | int(decisions[step, low])
-    for b, symbol in zip(widths[:keep], symbols[::-1], strict=False):
-        for place in range(b):
-            at = settled + place
-            packed[at >> 3] |= (symbol >> place & 1) << (at & 7)
-        settled += b
-    return settled
+    for step in range(len(taken) - 1, -1, -1):
+        if step < keep:
+            at = settled + step
+            packed[at >> 3] |= state >> (top - 1) << (at & 7)
+        low = state & ((1 << (top - 1)) - 1)
+        state = low << 1 | int(taken[step][low])

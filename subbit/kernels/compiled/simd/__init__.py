@@ -6,6 +6,7 @@ Addresses are intp and need no alignment, but for stores that stream. Every vect
 
 from __future__ import annotations
 
+from subbit.kernels.compiled.simd.butterflies import APART, BESIDE, TURNED, four_steps
 from subbit.kernels.compiled.simd.memory import copy, fence, move, read_sixteen, read_word
 from subbit.kernels.compiled.simd.products import add_outer, combine, dots, look_up, scaled
 from subbit.kernels.compiled.simd.rounding import narrows, put
@@ -13,6 +14,6 @@ from subbit.kernels.compiled.simd.signs import angle_word
 from subbit.kernels.compiled.simd.vectors import LANES
 
 __all__ = [
-    "LANES", "add_outer", "angle_word", "combine", "copy", "dots", "fence", "look_up", "move", "narrows", "put",
-    "read_sixteen", "read_word", "scaled",
+    "APART", "BESIDE", "LANES", "TURNED", "add_outer", "angle_word", "combine", "copy", "dots", "fence", "four_steps",
+    "look_up", "move", "narrows", "put", "read_sixteen", "read_word", "scaled",
 ]  # fmt: skip
