@@ -244,6 +244,20 @@ def trellis() -> Tensors:
     }
 
 
+def trellis_groups() -> Tensors:
+    """Two, four and eight weights that take their bits together: whole bits and not, rows that end within a group."""
+    heavy = weights((24, 31), 146) ** 3
+    return {
+        "eight": (weights((20, 64), 147), Trellis(0.625, False, 8, group=8)),
+        "four": (uneven((96, 80), 148), Trellis(1.0, False, group=4)),
+        "heavy": (heavy, Trellis(2.0, False, 8, group=2)),
+        "low": (weights((40, 30), 149), Trellis(0.125, False, 9, group=4)),
+        "magnitudes": (uneven((50, 90), 150), Signed(Stored(), TrellisMagnitudes(0.7, False, 8, 4))),
+        "wide": (weights((5, 4100), 151), Trellis(1.0, False, 8, group=8)),
+        "zeros": (np.zeros((4, 5), np.float32), Trellis(1.0, False, group=4)),
+    }
+
+
 def factors() -> Tensors:
     """Alone and with a residual; one latent, zeros, odd shapes, rows of many sizes."""
     uneven_rows = np.ldexp(weights((40, 70), 140), -(np.arange(40)[:, None] % 9)).astype(np.float32)
@@ -273,5 +287,6 @@ FILES: dict[str, Callable[[], Tensors]] = {
     "parent": parents,
     "signs": sign_planes,
     "trellis": trellis,
+    "trellis-groups": trellis_groups,
     "uniform": uniform,
 }

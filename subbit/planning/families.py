@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -21,10 +21,9 @@ from subbit.codecs.scalar.density import row_means
 from subbit.codecs.scalar.quantizer import Costs
 from subbit.codecs.scalar.search import plain_scene, rate_distortion
 from subbit.codecs.scalar.steps import StepCodes
-from subbit.codecs.trellis.allotting import lost, scale_codes, side_bits
+from subbit.codecs.trellis.allotting import lost, scale_codes
 from subbit.codecs.trellis.classes import UNIT
 from subbit.codecs.trellis.estimate import estimate, spread_of
-from subbit.coders.adaptive import stored_size
 from subbit.curvature import Curvature
 from subbit.signs import SignPlane
 
@@ -35,6 +34,10 @@ _MOST = 8.0  # bits a weight of a trellis
 _FULL = 0.99  # of the bits asked for: an allotment below spends no more before the next rate
 _HEAD = 256  # bits of a trellis beside its scales and walks, at most
 _WIDTHS, _LARGEST_DIM = (4, 6, 8), 64
+_PACKED_RATES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+_GROUPED = 0.0014  # of the error, by the square of the bits that a group takes, at a bit a weight
+
+C = TypeVar("C")
 
 
 class Rate(NamedTuple):
@@ -139,19 +142,23 @@ def compact_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
 
 
 def packed_joint(matrix: Matrix) -> list[Family]:
-    """A trellis of one rate for all weights."""
+    """A trellis of one rate for all weights; up to one bit a weight one of those that decode and multiply fast."""
     rows, cols = matrix.weights.shape
-    side = 8 * stored_size(*scale_codes(matrix.weights))
-    states = matrix.state_bits
+    states, few = matrix.state_bits, [rate for rate in _PACKED_RATES if rate <= 1]
+    groups = [_group(rate, cols) for rate in _PACKED_RATES]
+    bits, shares = zip(*estimate(matrix.weights, _PACKED_RATES, variable=False, state_bits=states), strict=True)
+    options = [(Rate(_HEAD, matrix.energy, True), Trellis(1e-5, False, states))]
+    for rate, group, size, share in zip(_PACKED_RATES, groups, bits, shares, strict=True):
+        worse = 1 + _GROUPED * (group * rate) ** 2 * rate if rate in few and group > 1 else 1.0
+        error = min(worse * share, 1.0) * matrix.energy
+        options.append((Rate(size, error, True), Trellis(rate, False, states, group=group)))
+    return [_stepped(Trellis.id, options, rows * cols, lambda codec: codec)]
 
-    def make(rate: float) -> Trellis:
-        walks = _without_scales(rate * rows * cols - _HEAD, side, rows, cols)
-        return Trellis(min(max(math.floor(walks / rows / cols * 1e5) / 1e5, 1e-5), _MOST), False, states)
 
-    asked = [rate for rate in _rates(2 * _LAST) if rate >= 1 / 8]
-    found = estimate(matrix.weights, asked, variable=False, state_bits=states)
-    rates = [Rate(bits, share * matrix.energy) for bits, share in found]
-    return [Family(Trellis.id, make, [Rate(_HEAD, matrix.energy, True), *rates], "fixed rate")]
+def _group(rate: float, cols: int) -> int:
+    """The fewest weights, but four, that take whole bits together, where these divide a row."""
+    group = next((group for group in (4, 8) if group * rate % 1 == 0 and cols % group == 0), 1)
+    return group if rate <= 1 else 1
 
 
 def packed_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
@@ -169,14 +176,26 @@ def packed_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
     if not options:  # a matrix of a few weights
         single = Vector(min(_LARGEST_DIM, cols), 1)
         options = [(Rate(single.bits(rows, cols), spread.around * matrix.energy, True), single)]
+    sections = ("codes", "codebook", "scales")
+    return [_stepped(f"{plane.kind} × vector", options, rows * cols, partial(Signed, plane), sections)]
+
+
+def _stepped(
+    label: str,
+    options: list[tuple[Rate, C]],
+    size: int,
+    codec: Callable[[C], Codec],
+    sections: tuple[str, ...] = ("codes",),
+) -> Family:
+    """Codecs of which nothing lies between two: the one that loses least is taken of those that fit."""
     least = min(options, key=lambda option: option[0].bits)
 
-    def make(rate: float) -> Signed:
-        fitting = [option for option in options if option[0].bits <= rate * rows * cols]
-        return Signed(plane, min(fitting or [least], key=lambda option: option[0].error)[1])
+    def make(rate: float) -> Codec:
+        fitting = [option for option in options if option[0].bits <= rate * size]
+        return codec(min(fitting or [least], key=lambda option: option[0].error)[1])
 
-    rates = [rate._replace(bits=rate.bits + _slack(rows * cols)) for rate, _ in options]
-    return [Family(f"{plane.kind} × vector", make, rates, "fixed rate", 0.0, ("codes", "codebook", "scales"))]
+    rates = [rate._replace(bits=rate.bits + _slack(size)) for rate, _ in options]
+    return Family(label, make, rates, "fixed rate", 0.0, sections)
 
 
 def _scalar(matrix: Matrix, source: np.ndarray, signed: bool = True) -> list[Rate]:
@@ -225,14 +244,6 @@ def _rates(last: float) -> list[float]:
 def _slack(size: int) -> float:
     """Bits that keep an exact rate in reach when it is rounded down."""
     return 64 + size * 1e-5
-
-
-def _without_scales(bits: float, side: int, rows: int, cols: int) -> float:
-    """What is left for walks: a trellis of one rate has scales where they cost little beside it."""
-    rate = (bits - side) / (rows * cols)
-    if rate > 0 and side <= side_bits(rate, rows, cols):
-        return bits - side
-    return min(bits, 32.0 * side - 1)
 
 
 def _vector_loss(width: int, dim: int) -> float:

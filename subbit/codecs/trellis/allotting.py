@@ -41,11 +41,11 @@ def scale_codes(matrix: np.ndarray) -> Codes:
     return _floored(quarter_octaves(row_scale)), _floored(quarter_octaves(column_scale))
 
 
-def one_rate(codes: Codes, rate: float) -> Classes:
+def one_rate(codes: Codes, rate: float, group: int = 1) -> Classes:
     """The same rate for all; scales of their own only where they cost little beside it."""
     cheap = 8 * stored_size(*codes) <= side_bits(rate, codes[0].size, codes[1].size)
     scales = codes if cheap else (np.zeros_like(codes[0]), np.zeros_like(codes[1]))
-    return Classes(scales, None, int(rate * UNIT))
+    return Classes(scales, None, int(rate * UNIT), group)
 
 
 def side_bits(rate: float, rows: int, cols: int) -> int:

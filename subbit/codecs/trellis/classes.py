@@ -15,7 +15,7 @@ import numpy as np
 
 from subbit.errors import SubbitError
 
-__all__ = ["HIGHEST", "LOWEST", "UNIT", "Classes", "Grid", "half_octaves", "rates_of"]
+__all__ = ["HIGHEST", "LOWEST", "UNIT", "Classes", "Grid", "grouped", "half_octaves", "rates_of"]
 
 UNIT = 1 << 16
 """Parts of a bit that rates are counted in."""
@@ -43,12 +43,14 @@ class Grid:
 class Classes:
     """Codes of rows and columns, int64 and not negative, and what turns their sums into scales and rates.
 
-    `offset` counts in 2^-16 bit. Without rate codes (None) all weights have the rate `offset`.
+    `offset` counts in 2^-16 bit. Without rate codes (None) all weights have the rate `offset`, and `group` neighbours in
+    a row take their bits together, before the first of them.
     """
 
     scales: tuple[np.ndarray, np.ndarray]
     rates: tuple[np.ndarray, np.ndarray] | None
     offset: int
+    group: int = 1
 
     def grid(self, step: np.float32, loss: np.float32, bias: np.float32) -> Grid:
         """Scales step · √(2^(k/2) · (1 − loss · 2^(−q/2))) and centres bias · 2^(k/4), rounded to float32 once.
@@ -67,8 +69,8 @@ class Classes:
             centers = (np.float64(bias) * np.sqrt(energy)).astype(np.float32)
         if not (np.isfinite(scales).all() and np.isfinite(centers).all()):
             raise SubbitError("a scale is not finite", kind="section")
-        rates = rates_of(q, self.offset)
-        return Grid(of.astype(np.int32), *(np.take(part, place, axis=1) for part in (scales, centers, rates)))
+        scales, centers, rates = (np.take(part, place, axis=1) for part in (scales, centers, rates_of(q, self.offset)))
+        return Grid(of.astype(np.int32), scales, centers, grouped(rates, self.group))
 
     def _kinds(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         """The different pairs of scale and rate code of all rows (or columns), and which of them each one has."""
@@ -82,6 +84,15 @@ def rates_of(q: np.ndarray, offset: int) -> np.ndarray:
     rates: np.ndarray = np.clip(offset + _QUARTER * q, 0, HIGHEST).astype(np.int32)
     rates[rates < LOWEST] = 0
     return rates
+
+
+def grouped(rates: np.ndarray, group: int) -> np.ndarray:
+    """Equal rates, charged to the first of each group: the others keep the least rate that is not 0."""
+    if group == 1 or not rates.any():
+        return rates
+    charged = np.ones_like(rates)
+    charged[:, ::group] = group * rates[:, ::group] - (group - 1)
+    return charged
 
 
 def half_octaves(k: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from subbit.codecs.blocks import parallel
 from subbit.codecs.trellis.model import Model
-from subbit.codecs.trellis.reading import filler
+from subbit.codecs.trellis.reading import Reader
 from subbit.kernels import kernel
 
 __all__ = ["fitted"]
@@ -34,14 +34,14 @@ def _moments(
     model: Model, packed: np.ndarray, state_bits: int, matrix: np.ndarray, roots: np.ndarray | None
 ) -> list[float]:
     """Σ walk², Σ walk · center, Σ center², Σ walk · target, Σ center · target, weighted, by rows in order."""
-    fill, height = filler(model, packed, state_bits)
-    grid = model.grid()
+    reader = Reader.with_model(model, packed, state_bits)
+    grid, height = reader.grid, reader.block_rows
     sums = np.zeros((5, len(matrix)))
 
     def task(index: int) -> None:
         start, stop = index * height, min((index + 1) * height, len(matrix))
         walk, center = np.empty(matrix[start:stop].shape, np.float32), grid.centers[grid.of[start:stop]]
-        fill(start, stop, walk)
+        reader.fill(start, stop, walk)
         walk -= center
         target = matrix[start:stop]
         weight = np.float32(1) if roots is None else roots[start:stop] * roots[start:stop]

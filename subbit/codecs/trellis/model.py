@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subbit.codecs.trellis.classes import HIGHEST, UNIT, Classes, Grid
-from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, Shape
+from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, PHASES, Shape
 from subbit.coders import zigzag
 from subbit.coders.adaptive import IntegerReader, IntegerWriter
 from subbit.errors import SubbitError
@@ -18,6 +18,7 @@ TILE = 1 << 14
 """Weights in a tile, at most, unless a row has more."""
 _FARTHEST = 255
 _FIXED, _SHARED, _OWN, _HEAVY = 0, 1, 2, 4
+_GROUP = 3  # the place of the group's binary logarithm
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +44,8 @@ class Model:
         for numbers in [zigzag.fold(np.array([classes.offset])), *codes]:
             stream.add(numbers)
         floats = [self.step, self.loss] if self.shape.signed else [self.step, self.loss, self.bias]
-        start = bytes([mode | (_HEAVY if self.shape is HEAVY else 0)])
+        mode |= classes.group.bit_length() - 1 << _GROUP | (_HEAVY if self.shape is HEAVY else 0)
+        start = bytes([mode])
         return start + np.array(floats, "<f4").tobytes() + stream.finish()
 
     @classmethod
@@ -51,7 +53,8 @@ class Model:
         """The model at the start of a section and where it ends; raises :class:`SubbitError` (kind "section")."""
         end = 9 if signed else 13
         mode = int(stored[0]) if stored.size >= end else 255
-        if mode & ~_HEAVY > _OWN or (mode & _HEAVY and not signed):
+        kind, group = mode & 3, 1 << (mode >> _GROUP)
+        if kind > _OWN or group > (1 if kind else PHASES) or (mode & _HEAVY and not signed):
             raise SubbitError("not the start of a trellis code", kind="section")
         floats = stored[1:end].copy().view("<f4").astype(np.float32)
         if not (np.isfinite(floats).all() and (floats >= 0).all()):
@@ -59,14 +62,14 @@ class Model:
         stream = IntegerReader(stored[end:])
         offset = int(zigzag.unfold(stream.take(1, 1 << 26))[0])
         scales = stream.take(rows, _FARTHEST), stream.take(cols, _FARTHEST)
-        rates = None if mode & 3 == _FIXED else scales
-        if mode & 3 == _OWN:
+        rates = None if kind == _FIXED else scales
+        if kind == _OWN:
             rates = stream.take(rows, _FARTHEST), stream.take(cols, _FARTHEST)
-        if rates is None and not 0 <= offset <= HIGHEST:
+        if rates is None and not 0 <= group * offset <= HIGHEST:
             raise SubbitError(f"a rate of {offset} / 65536 bit", kind="section")
         shape = HALF if not signed else HEAVY if mode & _HEAVY else NORMAL
         bias = np.float32(0) if signed else floats[2]
-        return cls(Classes(scales, rates, offset), floats[0], floats[1], bias, shape), end + stream.finish()
+        return cls(Classes(scales, rates, offset, group), floats[0], floats[1], bias, shape), end + stream.finish()
 
     def starts(self, grid: Grid) -> np.ndarray:
         """The first bit of every tile behind the model, and the end of the last, int64."""

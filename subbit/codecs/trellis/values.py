@@ -67,14 +67,15 @@ def _wholes(state_bits: int, shape: Shape) -> np.ndarray:
 
 
 @cache
-def windows(state_bits: int, shape: Shape, share: int) -> tuple[np.ndarray, int]:
-    """What a look-up in a walk of `share` weights a bit gives: int16[windows, weights], and the bits it goes on by.
+def windows(state_bits: int, shape: Shape, weights: int, bits: int) -> tuple[np.ndarray, int]:
+    """What a look-up gives in a walk where every so many weights take so many bits: int16[windows, weights].
 
-    A window is a state, or where each weight takes a bit two that follow each other, so that look-ups are fewer.
+    And the bits it goes on by. A window is a state, or where each weight takes one bit two that follow each other, so
+    that look-ups are fewer.
     """
-    table = _wholes(state_bits, shape)[:share].T
-    if share > 1:
-        return np.ascontiguousarray(table), 1
+    table = _wholes(state_bits, shape)[:weights].T
+    if weights > 1:
+        return np.ascontiguousarray(table), bits
     both = np.arange(2 << state_bits)
     return np.concatenate([table[both & ((1 << state_bits) - 1)], table[both >> 1]], axis=1), 2
 

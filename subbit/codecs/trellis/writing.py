@@ -28,11 +28,11 @@ _SAMPLE = 1 << 20
 _WINDOW = 1 << 24  # states, after all bits that are not settled
 
 
-def budget_bits(rate: float, variable: bool, rows: int, cols: int) -> int:
+def budget_bits(rate: float, variable: bool, rows: int, cols: int, group: int = 1) -> int:
     """Whole bytes within the budget, but at least what a matrix of zeros needs."""
     if variable:
         return max(8 * int(rate * rows * cols / 8), _SMALLEST)
-    return int(rate * rows * cols) + side_bits(rate, rows, cols) + _SMALLEST
+    return int(rate * rows * -(-cols // group) * group) + side_bits(rate, rows, cols) + _SMALLEST
 
 
 def head_bytes(signed: bool) -> int:
@@ -41,8 +41,9 @@ def head_bytes(signed: bool) -> int:
 
 
 def encode_trellis(
-    matrix: np.ndarray, rate: float, state_bits: int, variable: bool, importance: np.ndarray | None, signed: bool
-) -> bytes:
+    matrix: np.ndarray, rate: float, state_bits: int, variable: bool, importance: np.ndarray | None, signed: bool,
+    group: int = 1,
+) -> bytes:  # fmt: skip
     """The section of a float32 matrix, in at most `budget_bits`."""
     none = np.zeros(matrix.shape[0], np.int64), np.zeros(matrix.shape[1], np.int64)
     if not matrix.any():
@@ -54,7 +55,7 @@ def encode_trellis(
     if variable:
         classes = allot(codes, worth, budget_bits(rate, True, *matrix.shape) // 8 - head_bytes(signed))
     else:
-        classes = one_rate(codes, rate)
+        classes = one_rate(codes, rate, group)
     model = _first_model(matrix, classes, signed)
     packed = _best_walks(model, matrix, roots, state_bits)
     model = fitted(model, packed, state_bits, matrix, roots)

@@ -13,7 +13,7 @@ import numpy as np
 
 from subbit.kernels.plain.finish import finish
 
-__all__ = ["decode", "decode_even"]
+__all__ = ["decode", "decode_even", "even_values"]
 
 
 def steps(rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,23 +56,29 @@ def decode(
 
 
 def decode_even(
-    packed: np.ndarray,
-    starts: np.ndarray,
-    tile_rows: int,
-    classes: np.ndarray,
-    scales: np.ndarray,
-    table: np.ndarray,
-    step: int,
-    out: np.ndarray,
-    kind: int,
-    stream: bool,
-) -> None:
-    """The same where every 1, 2, 4 or 8 weights take one bit, which divides the columns; finished as `finish` does.
+    packed: np.ndarray, starts: np.ndarray, tile_rows: int, classes: np.ndarray, scales: np.ndarray, table: np.ndarray,
+    bits: int, out: np.ndarray, kind: int, stream: bool,
+) -> None:  # fmt: skip
+    """The same where all look-ups of as many weights as the table is wide take so many bits; finished as `finish` does.
 
-    The table is that of :func:`windows`. Eight bytes follow the last tile.
+    The table is that of :func:`windows`; those bits a weight, times the columns, are whole. Eight bytes precede the
+    first tile, and eight follow the last.
     """
-    table = table[: len(table) >> (step - 1), : table.shape[1] // step]
-    rates = np.full((len(scales), out.shape[1]), 65536 // table.shape[1], np.int32)
-    block = np.empty(out.shape, np.float32)
-    decode(packed, starts, tile_rows, classes, rates, scales, table.T.astype(np.float32) / np.float32(1024), block)
-    finish(block, np.empty((0, 0), np.uint64), out, kind, stream)
+    rows = np.arange(len(out))
+    done = rows % tile_rows * (out.shape[1] * bits // table.shape[1])
+    block = even_values(packed, starts[rows // tile_rows] + done, done, table, bits, out.shape[1])
+    finish(block * scales[classes], np.empty((0, 0), np.uint64), out, kind, stream)
+
+
+def even_values(
+    packed: np.ndarray, places: np.ndarray, done: np.ndarray, table: np.ndarray, bits: int, cols: int
+) -> np.ndarray:
+    """float32[rows, cols] before scales: row i has its first new bit at places[i], bit done[i] of its tile."""
+    width, steps = len(table).bit_length() - 1, -(-cols // table.shape[1])
+    string = np.unpackbits(packed, bitorder="little")
+    of = bits * np.arange(1, steps + 1)[:, None] + np.arange(-width, 0)  # [step, place in the window]
+    codes = np.empty((len(places), steps), np.int64)
+    for i, (place, before) in enumerate(zip(places.tolist(), done.tolist(), strict=True)):
+        at = np.minimum(place + of, string.size - 1)  # weights past the last column are dropped
+        codes[i] = np.where(before + of >= 0, string[at], 0) @ (1 << np.arange(width))
+    return table[codes].reshape(len(places), -1)[:, :cols].astype(np.float32) / np.float32(1024)

@@ -16,6 +16,7 @@ SECOND = (0x1342, 0x043B, 0xA2F2, 0x1B01, 0x6B94, 0x8781, 0x3AF1, 0xC929)
 
 def trellis(knobs: dict[str, Any], rows: int, cols: int, codes: bytes, signed: bool) -> list[float]:
     size, mode = knobs.get("state_bits", 12), codes[0]
+    group = 1 << (mode >> 3)
     step, loss, *bias = struct.unpack_from("<2f" if signed else "<3f", codes, 1)
     start = 9 if signed else 13
     stream = Stream(codes[start:])
@@ -46,6 +47,8 @@ def trellis(knobs: dict[str, Any], rows: int, cols: int, codes: bytes, signed: b
                 seen.add("trellis, rate 0")
                 out.append(m)
                 continue
+            if group > 1:
+                rate = 1 if j % group else group * rate - (group - 1)
             before, place = -(-place >> 16), place + rate
             phase = 0 if -(-place >> 16) > before else phase + 1
             state = (bits << size) >> -(-place >> 16) & ((1 << size) - 1)

@@ -35,8 +35,9 @@ WAYS |= {f"{codec}, {case}" for codec in ("deadzone", "lowbit") for case in ("co
 WAYS |= {f"{kind}, {case}" for kind in KINDS for case in ("flips", "no flips")} - {"stored, flips"}
 WAYS |= {"factors, alone", "factors, residual"}
 WAYS |= {"one-of-n, stored", "one-of-n, seeded"}
-WAYS |= {f"trellis, {way}" for way in ("mode 0", "mode 1", "mode 2", "mode 4", "mode 5", "rate 0", "rotation")}
-WAYS |= {f"trellis, mode {mode} of magnitudes" for mode in (0, 1)}
+WAYS |= {f"trellis, {way}" for way in ("rate 0", "rotation")}
+WAYS |= {f"trellis, mode {mode}" for mode in (0, 1, 2, 4, 5, 12, 20, 28)}
+WAYS |= {f"trellis, mode {mode} of magnitudes" for mode in (0, 1, 16)}
 WAYS |= {"1 blocks", "2 blocks", "1 lanes", "2 lanes", "16 lanes", "1 lanes of runs", "4 lanes of runs", "escapes"}
 WAYS |= {*CODECS, *MAGNITUDES}
 

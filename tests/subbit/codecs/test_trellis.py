@@ -15,7 +15,7 @@ from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.trellis import TrellisMagnitudes
 from subbit.codecs.trellis.codec import Trellis
 from subbit.codecs.trellis.estimate import estimate
-from subbit.codecs.trellis.reading import decoder
+from subbit.codecs.trellis.reading import Reader
 from subbit.curvature import Curvature
 from subbit.errors import SubbitError
 from subbit.records import Encoded, matrix_shape
@@ -40,6 +40,28 @@ def magnitudes_back(part: TrellisMagnitudes, matrix: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("variable", [True, False])
 def test_contract(shape: tuple[int, ...], variable: bool) -> None:
     check_codec(Trellis(1.0, variable, 8), weights(shape), max_error=1.0)
+
+
+@pytest.mark.parametrize("shape", ODD_SHAPES)
+@pytest.mark.parametrize(("rate", "group"), [(1.0, 4), (0.625, 8), (0.3, 2), (2.0, 4)])
+def test_contract_of_groups(shape: tuple[int, ...], rate: float, group: int) -> None:
+    check_codec(Trellis(rate, False, 8, group=group), weights(shape), max_error=1.0)
+    magnitudes = np.abs(weights(matrix_shape(shape)))
+    check_magnitudes(TrellisMagnitudes(rate, False, 8, group), magnitudes, max_error=1.0)
+
+
+def test_groups_lose_little() -> None:
+    weight = gaussian(256, 512)
+    alone = lost(weight, rate=1.0, variable=False)
+    assert lost(weight, rate=1.0, variable=False, group=2) < 1.02 * alone
+    assert lost(weight, rate=1.0, variable=False, group=4) < 1.05 * alone
+
+
+@pytest.mark.parametrize("knobs", [{"group": 3}, {"group": 4}, {"variable": False, "group": 8, "rate": 1.5}])
+def test_groups_that_cannot_be(knobs: dict[str, Any]) -> None:
+    with pytest.raises(SubbitError, match="groups|group") as caught:
+        Trellis(**knobs)
+    assert caught.value.kind == "knobs"
 
 
 @pytest.mark.parametrize("shape", ODD_SHAPES)
@@ -140,10 +162,11 @@ def test_blocks_of_rows_stand_alone() -> None:
     codec = Trellis(0.25, state_bits=8)
     encoded = codec.encode(weight)
     whole = codec.decode(encoded)
-    fill, height = decoder(np.frombuffer(encoded.sections["codes"], np.uint8), 600, 512, 8, signed=True)
+    reader = Reader.of(np.frombuffer(encoded.sections["codes"], np.uint8), 600, 512, 8, signed=True)
+    height = reader.block_rows
     assert height < 600
     last = np.empty((600 - height, 512), np.float32)
-    fill(height, 600, last)
+    reader.fill(height, 600, last)
     assert (last == whole[height:]).all()
 
 

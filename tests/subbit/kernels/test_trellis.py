@@ -8,13 +8,12 @@ from checks import same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from subbit.codecs.trellis.classes import UNIT, grouped
 from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, Shape, values, windows
 from subbit.kernels.compiled import trellis as compiled
 from subbit.kernels.compiled import viterbi as compiled_search
 from subbit.kernels.plain import trellis as plain
 from subbit.kernels.plain import viterbi as plain_search
-
-UNIT = 1 << 16
 
 
 def walk(kernels: object, targets: np.ndarray, rates: np.ndarray, table: np.ndarray, window: int) -> np.ndarray:
@@ -43,18 +42,20 @@ def test_twins(count: int, rate: float | None, seed: int) -> None:
     same_bits(follow(compiled, packed, rates, table), follow(plain, packed, rates, table))
 
 
-@pytest.mark.parametrize("share", [1, 2, 4, 8])
-def test_even_rates(share: int) -> None:
-    random = np.random.default_rng(share)
-    rows, cols, tile_rows = 7, 80, 3
+@pytest.mark.parametrize("cols", [80, 8])
+@pytest.mark.parametrize(("group", "bits"), [(1, 1), (2, 1), (4, 1), (8, 1), (2, 2), (4, 3), (4, 4), (8, 5), (8, 8)])
+def test_even_rates(group: int, bits: int, cols: int) -> None:
+    random = np.random.default_rng(group)
+    rows, tile_rows = 7, 3
     table = values(9, NORMAL)
-    starts = np.array([3, 3 + tile_rows * cols // share, 3 + 2 * tile_rows * cols // share])
-    packed = random.integers(0, 256, 8 + (3 + rows * cols // share + 7) // 8, np.uint8)
+    tile = tile_rows * cols * bits // group
+    starts = 64 + np.array([3, 3 + tile, 3 + 2 * tile])
+    packed = random.integers(0, 256, 16 + (3 + rows * cols * bits // group + 7) // 8, np.uint8)
     classes = random.integers(0, 2, rows, np.int32)
     scales = random.random((2, cols), np.float32)
-    rates = np.full((2, cols), UNIT // share, np.int32)
+    rates = grouped(np.full((2, cols), UNIT * bits // group, np.int32), group if bits > 1 else 1)
     found = [np.empty((rows, cols), np.float32) for _ in range(4)]
-    even, step = windows(9, NORMAL, share)
+    even, step = windows(9, NORMAL, group, bits)
     for kernels, (one, other) in ((compiled, found[:2]), (plain, found[2:])):
         kernels.decode(packed, starts, tile_rows, classes, rates, scales, table, one)
         kernels.decode_even(packed, starts, tile_rows, classes, scales, even, step, other.view(np.uint32), 0, False)

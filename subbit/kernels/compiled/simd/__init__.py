@@ -12,8 +12,9 @@ from subbit.kernels.compiled.simd.products import add_outer, combine, dots, look
 from subbit.kernels.compiled.simd.rounding import narrows, put
 from subbit.kernels.compiled.simd.signs import angle_word
 from subbit.kernels.compiled.simd.vectors import LANES
+from subbit.kernels.compiled.simd.walks import UNIT, walk, walk_dots
 
 __all__ = [
-    "APART", "BESIDE", "LANES", "TURNED", "add_outer", "angle_word", "combine", "copy", "dots", "fence", "four_steps",
-    "look_up", "move", "narrows", "put", "read_sixteen", "read_word", "scaled",
+    "APART", "BESIDE", "LANES", "TURNED", "UNIT", "add_outer", "angle_word", "combine", "copy", "dots", "fence",
+    "four_steps", "look_up", "move", "narrows", "put", "read_sixteen", "read_word", "scaled", "walk", "walk_dots",
 ]  # fmt: skip
