@@ -61,26 +61,26 @@ def subjects(rows: int, cols: int) -> Iterator[Subject]:
     for name, codec, encoded in encoded_subjects(rows, cols, _OURS):
         for kind in _TYPES:
             yield Subject(name, kind, encoded.bits_per_weight, _decoder(codec, encoded))
-    yield from _peers(_gaussian(rows, cols))
+    yield from _peers(gaussian(rows, cols))
 
 
 def encoded_subjects(rows: int, cols: int, names: Iterable[str]) -> Iterator[tuple[str, Any, Encoded]]:
     """Names, codecs and a Gaussian matrix as they code it, under the signs of their template where they have one."""
-    matrix = _gaussian(rows, cols)
+    matrix = gaussian(rows, cols)
     for name in names:
         codec: Any = _OURS[name]()
         plane = getattr(codec, "signs", None)
-        given = matrix if plane is None or isinstance(plane, Stored) else _signed(matrix, plane)
+        given = matrix if plane is None or isinstance(plane, Stored) else under_signs(matrix, plane)
         encoded = codec.encode(given)
         print(f"  encoded {name}: {encoded.bits_per_weight:.4f} bits", file=sys.stderr, flush=True)
         yield name, codec, encoded
 
 
-def _gaussian(rows: int, cols: int) -> np.ndarray:
+def gaussian(rows: int, cols: int) -> np.ndarray:
     return np.random.default_rng(0).standard_normal((rows, cols), np.float32)
 
 
-def _signed(matrix: np.ndarray, plane: SignPlane) -> np.ndarray:
+def under_signs(matrix: np.ndarray, plane: SignPlane) -> np.ndarray:
     """The magnitudes under the signs of a template."""
     negative = unpack_signs(signs(plane, b"", *matrix.shape), matrix.shape[1])
     return np.where(negative, -np.abs(matrix), np.abs(matrix))

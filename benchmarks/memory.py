@@ -77,6 +77,33 @@ def child(*command: str) -> dict[str, float]:
     }
 
 
+LOADING = """
+import json, sys
+import torch
+from pathlib import Path
+from subbit.torch import load_model
+
+def status(field):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+def load(path):
+    model = load_model(path, packed=True)
+    loaded = status("VmRSS")
+    with torch.inference_mode():
+        model(torch.zeros(1, 1, dtype=torch.long))
+    return model, loaded
+
+small = load(sys.argv[1])
+Path("/proc/self/clear_refs").write_text("5")  # the peak starts anew from here
+before = status("VmRSS")
+model, loaded = load(sys.argv[2])
+found = {"peak_bytes": status("VmHWM"), "loaded_bytes": loaded, "held_bytes": status("VmRSS")}
+print(json.dumps({name: value - before for name, value in found.items()}))
+"""
+"""Python for a child of its own: memory that a model takes beyond another one that was loaded and used before it."""
+
+
 def measure(gigabytes: float, bits: float) -> dict[str, Any]:
     """Write the checkpoint, compress it, inspect what came out, and ask for help."""
     size = int(gigabytes * GB)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from subbit.codecs.base import Codec, knobs_of
@@ -85,9 +86,14 @@ def _magnitudes(value: Mapping[str, Any]) -> Any:
     return _make(MAGNITUDES[kind], kind, knobs)
 
 
+@cache
+def _knob_names(cls: Any) -> frozenset[str]:
+    return frozenset(field.name for field in fields(cls))
+
+
 def _make(cls: Any, name: str, knobs: Mapping[str, Any]) -> Any:
-    known = {field.name for field in fields(cls)}
-    if unknown := sorted(set(knobs) - known):
+    known = _knob_names(cls)
+    if unknown := sorted(knobs.keys() - known):
         raise SubbitError(
             f"{name!r} has no knob {unknown[0]!r}", kind="codec", hint=f"knobs: {', '.join(sorted(known))}"
         )

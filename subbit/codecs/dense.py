@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -18,6 +19,7 @@ from subbit_formats.dtypes import FLOATS, ITEM_SIZES, dtype_name, numpy_dtype
 __all__ = ["Dense", "copy_exact"]
 
 _RAW, _PLANES = 0, 1
+_PIECE = 1 << 16  # bytes of a frame that are decompressed at once
 _LEVEL = 1  # on mantissas higher levels find false matches: they are slower and 2 % larger
 
 
@@ -91,15 +93,28 @@ def _fill(items: np.ndarray, stored: np.ndarray, size: int) -> None:
     if mode == bytes([_RAW]) and body.size == items.size:
         items[:] = body
     elif mode == bytes([_PLANES]) and items.size:
-        planes = np.frombuffer(_decompress(body.data, items.size), np.uint8)
-        for k, plane in enumerate(planes.reshape(size, -1)):
-            items[k::size] = plane
+        planes = items.reshape(-1, size).T
+        at = 0
+        for piece in _decompressed(body.data, items.size):
+            at = _put(piece, planes, at)
     else:
         message = f"{body.size} bytes in mode {mode!r} do not make {items.size} bytes of items"
         raise SubbitError(message, kind="section")
 
 
-def _decompress(frame: memoryview, size: int) -> bytes:
+def _put(piece: bytes, planes: np.ndarray, at: int) -> int:
+    """Write the next bytes of all planes, one after the other, from place `at` on; returns where they end."""
+    left = np.frombuffer(piece, np.uint8)
+    while left.size:
+        plane, place = divmod(at, planes.shape[1])
+        part = left[: planes.shape[1] - place]
+        planes[plane, place : place + part.size] = part
+        left, at = left[part.size :], at + part.size
+    return at
+
+
+def _decompressed(frame: memoryview, size: int) -> Iterator[bytes]:
+    """The `size` bytes of one frame, piece by piece, so that little memory is needed."""
     import zstandard
 
     try:
@@ -107,12 +122,18 @@ def _decompress(frame: memoryview, size: int) -> bytes:
         stated = zstandard.frame_content_size(frame)
         if stated != size:
             raise SubbitError(f"a zstd frame of {stated} bytes where {size} are due", kind="section")
-        planes = zstandard.ZstdDecompressor().decompress(frame, max_output_size=size, allow_extra_data=False)
+        stream, found = zstandard.ZstdDecompressor().decompressobj(), 0
+        for start in range(0, len(frame), _PIECE):
+            piece = stream.decompress(frame[start : start + _PIECE])
+            found += len(piece)
+            if found > size:
+                break
+            yield piece
+        whole = found == size and stream.eof and not stream.unused_data
     except zstandard.ZstdError as error:
         raise SubbitError(f"damaged zstd frame: {error}", kind="section") from None
-    if len(planes) != size:
-        raise SubbitError(f"a zstd frame gave {len(planes)} bytes, {size} are due", kind="section")
-    return bytes(planes)
+    if not whole:
+        raise SubbitError(f"a zstd frame does not end where its {size} bytes do", kind="section")
 
 
 def _to_odd(values: np.ndarray) -> np.ndarray:

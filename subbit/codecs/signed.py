@@ -77,13 +77,10 @@ class Signed:
     def filler(self, encoded: Encoded) -> Filler:
         """Fill magnitudes, then XOR the plane's and the flips' sign bits into them."""
         rows, cols = matrix_shape(tuple(encoded.shape))
-        parts = dict(encoded.sections)
-        plane, flipped = (_optional(parts, name) for name in ("signs", "flips"))
+        plane, flipped, parts = self.parts(encoded)
         magnitudes, block = self.magnitudes.decoder(parts, rows, cols)
         finished = magnitudes.finished if isinstance(magnitudes, Finishing) else None
         mask = flips.decode(flipped, rows, cols) if flipped else None
-        if not plane and self.signs.bits(rows, cols):
-            raise SubbitError("section 'signs' is missing", kind="section")
 
         def fill(start: int, stop: int, target: np.ndarray, stream: bool = False) -> None:
             words = np.empty((stop - start, word_count(cols)), np.uint64)
@@ -99,6 +96,14 @@ class Signed:
             finish(unsigned, words, target, stream and not single)
 
         return Filler(fill, block, direct=True, grain=None if finished is None else 1)
+
+    def parts(self, encoded: Encoded) -> tuple[memoryview, memoryview, dict[str, Buffer]]:
+        """The sections of the plane and of the flips, empty where there are none, and those of the magnitudes."""
+        parts = dict(encoded.sections)
+        plane, flipped = (_optional(parts, name) for name in ("signs", "flips"))
+        if not plane and self.signs.bits(*matrix_shape(tuple(encoded.shape))):
+            raise SubbitError("section 'signs' is missing", kind="section")
+        return plane, flipped, parts
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the magnitudes' scales by gains, which are positive: no sign changes."""

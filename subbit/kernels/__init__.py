@@ -31,7 +31,12 @@ def backend() -> str:
 
 def kernel(name: str) -> ModuleType:
     """The module of kernels `name` of the active backend."""
-    return importlib.import_module(f"subbit.kernels.{backend()}.{name}")
+    return _module(backend(), name)
+
+
+@cache
+def _module(kind: str, name: str) -> ModuleType:
+    return importlib.import_module(f"subbit.kernels.{kind}.{name}")
 
 
 @cache

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,8 +20,13 @@ class Blocks:
 
     rows: int
     columns: int
-    filler: Filler
+    make: Callable[[], Filler]
     nbytes: int
+
+    @cached_property
+    def filler(self) -> Filler:
+        """Made when it is first needed: a matrix with a way of its own may never be decoded."""
+        return self.make()
 
     @property
     def blocks(self) -> Blocks:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from subbit.codecs import Signed, Vector, from_knobs, relative_part
 from subbit.errors import UsageError
 from subbit.packed.base import Packed
@@ -28,14 +30,13 @@ def pack(encoded: Encoded) -> Packed:
     if filler is None or getattr(codec, "rotation", None) is not None or relative_part(codec) is not None:
         hint = "decode it; rotated and lossless tensors are whole or not at all, and a fine-tune needs its parent"
         raise UsageError(f"{encoded.codec!r} weights cannot stay packed", kind="packed", hint=hint)
-    blocks = Blocks(rows, cols, filler(encoded), encoded.bits // 8)
-    if not (isinstance(codec, Signed) and isinstance(codec.magnitudes, Vector) and rows * cols):
-        return blocks
-    dim, entries, _ = codec.magnitudes.in_use(rows, cols)
-    sections = dict(encoded.sections)
-    parts = codec.signs, sections.pop("signs", b""), codec.magnitudes, sections, blocks
-    if entries > _MOST_ENTRIES:
-        return blocks
-    if hasattr(codec.signs, "angles") and "flips" not in sections:
-        return Turning.of(*parts)
-    return Lines.of(*parts) if dim == DIM else blocks
+    blocks = Blocks(rows, cols, partial(filler, encoded), encoded.bits // 8)
+    if isinstance(codec, Signed) and isinstance(codec.magnitudes, Vector) and rows * cols:
+        dim, entries, _ = codec.magnitudes.in_use(rows, cols)
+        plane, flipped, sections = codec.parts(encoded)
+        if entries <= _MOST_ENTRIES and hasattr(codec.signs, "angles") and not flipped:
+            return Turning.of(codec.signs, plane, codec.magnitudes, sections, blocks)
+        if entries <= _MOST_ENTRIES and dim == DIM:
+            return Lines.of(codec.signs, plane, flipped, codec.magnitudes, sections, blocks)
+    _ = blocks.filler  # checks the sections
+    return blocks

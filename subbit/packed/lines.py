@@ -41,17 +41,18 @@ class Lines:
     blocks: Blocks
 
     @classmethod
-    def of(cls, plane: Any, data: Buffer, magnitudes: Vector, sections: Mapping[str, Buffer], blocks: Blocks) -> Lines:
+    def of(
+        cls, plane: Any, data: Buffer, flipped: memoryview, magnitudes: Vector, sections: Mapping[str, Buffer],
+        blocks: Blocks,
+    ) -> Lines:  # fmt: skip
         """From the parts of a `signed` tensor of at most 256 entries."""
         rows, cols = blocks.rows, blocks.columns
-        rest = dict(sections)
-        flipped = rest.pop("flips", b"")
-        packed, width, codebook, scales = magnitudes.parts(rest, rows, cols)
+        packed, width, codebook, scales = magnitudes.parts(sections, rows, cols)
         codes = packed if width == 8 else kernel("rows").unpack_rows(packed, -(-cols // DIM), width).astype(np.uint8)
         table = aligned(256, DIM)
         table[: codebook.shape[1]] = codebook.T
         wrong, starts = np.empty(0, np.int32), np.zeros(rows + 1, np.int64)
-        if memoryview(flipped).nbytes:
+        if flipped:
             mask = flips.decode(flipped, rows, cols)
             wrong, counts = kernel("sign_planes").places(mask, cols)
             np.cumsum(counts, out=starts[1:])

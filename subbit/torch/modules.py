@@ -17,7 +17,7 @@ from subbit.torch.packed import keep_packed
 from subbit.torch.state import decode_into, dtype_name
 from subbit_formats.dtypes import FLOATS
 
-__all__ = ["Slot", "Unmatched", "attach", "slots"]
+__all__ = ["Slot", "Unmatched", "attach", "materialize", "slots"]
 
 _NAMES_SHOWN = 8
 
@@ -79,13 +79,13 @@ def attach(
         for tensor, stored in pairs:
             correction = stored.entry.name + CORRECTION
             own_name = single.get(id(tensor))
-            if packed and own_name and correction not in file and keep_packed(model, own_name, stored):
-                continue
-            if tensor.is_meta:
-                _materialize(tensor)
-            decode_into(stored, tensor)
-            if correction in file:
-                _correct(tensor, file[correction])
+            if not (packed and own_name and correction not in file and keep_packed(model, own_name, stored)):
+                if tensor.is_meta:
+                    materialize(tensor)
+                decode_into(stored, tensor)
+                if correction in file:
+                    _correct(tensor, file[correction])
+            file.archive.release()
     return unmatched
 
 
@@ -154,6 +154,7 @@ def _check(pairs: list[tuple[torch.Tensor, Tensor]], names: dict[int, str]) -> N
             raise SubbitError(text, kind="dtype", tensor=name)
     for _, stored in pairs:
         stored.check()
+        stored.archive.release()
 
 
 def _correct(tensor: torch.Tensor, correction: Tensor) -> None:
@@ -165,7 +166,7 @@ def _correct(tensor: torch.Tensor, correction: Tensor) -> None:
     whole.copy_(whole.float().reshape(rows, cols).add_(product).reshape(whole.shape))
 
 
-def _materialize(tensor: torch.Tensor) -> None:
+def materialize(tensor: torch.Tensor) -> None:
     """Give a tensor on the meta device memory on the CPU; it stays the same object, so ties hold."""
     real = torch.empty_like(tensor, device="cpu", requires_grad=False)
     if isinstance(tensor, torch.nn.Parameter):

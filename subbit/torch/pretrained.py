@@ -10,7 +10,7 @@ from os import PathLike
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from subbit.errors import SubbitError
 from subbit.model import Checkpoint, File, open_file
@@ -58,7 +58,7 @@ def load_tokenizer(path: str | PathLike[str]) -> Any:
 
 
 def build(settings: Mapping[str, Any], dtype: torch.dtype | str | None = None) -> torch.nn.Module:
-    """The transformers model that a config.json describes, its weights not set: their memory is not even touched.
+    """The transformers model that a config.json describes, its parameters on the meta device: they have no memory yet.
 
     `dtype` is for its parameters; without it the configuration decides. Raises :class:`SubbitError` (kind
     "architecture") for a model that transformers lacks.
@@ -71,7 +71,7 @@ def build(settings: Mapping[str, Any], dtype: torch.dtype | str | None = None) -
         text = f"transformers {transformers.__version__} has no model {name!r}"
         raise SubbitError(text, kind="architecture", hint=_PASS_IT)
     own = dtype or settings.get("dtype") or settings.get("torch_dtype") or torch.float32
-    with _default_dtype(torch_dtype(own)), _NoRandomFill():
+    with _default_dtype(torch_dtype(own)), _without_memory():
         built: torch.nn.Module = architecture(config_class.from_dict(dict(settings)))
     return built
 
@@ -117,14 +117,20 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
-class _NoRandomFill(TorchFunctionMode):
-    """Skips the random initialization of parameters, the slow part of building a model; every one is overwritten."""
+@contextmanager
+def _without_memory() -> Iterator[None]:
+    """Parameters of modules that are built meanwhile go to the meta device; buffers are made as ever.
 
-    _SKIPPED = frozenset(
-        f"{kind}{name}_" for kind in ("", "trunc_", "kaiming_", "xavier_") for name in ("normal", "uniform")
-    )  # by name: torch.nn.init and transformers each wrap the tensor's own methods
+    A model's weights are not even allocated so: freed again, they would leave holes that memory is then drawn from.
+    """
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in self._SKIPPED:
-            return args[0] if args else kwargs["tensor"]
-        return func(*args, **(kwargs or {}))
+    def on_meta(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> torch.nn.Parameter | None:
+        if parameter is None or parameter.is_meta:
+            return None  # stays what it is, and tied to what it is tied to
+        return torch.nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
+
+    handle = register_module_parameter_registration_hook(on_meta)
+    try:
+        yield
+    finally:
+        handle.remove()

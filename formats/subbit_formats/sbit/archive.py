@@ -71,6 +71,10 @@ class Archive(ABC):
         """
 
     @abstractmethod
+    def release(self) -> None:
+        """Tell the system that nothing is needed soon: what was read leaves memory, and stays readable."""
+
+    @abstractmethod
     def extra(self, name: str) -> bytes:
         """The content of a file-level section, checked and decompressed."""
 

@@ -68,6 +68,11 @@ class Reader(Archive):
         number = entry.first + list(entry.sections).index(name)
         return self._checked(number, f"section {name!r}", entry.name)
 
+    def release(self) -> None:
+        """Drop all pages of the map; does nothing where the system has no such call."""
+        if self._map is not None and hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+
     def extra(self, name: str) -> bytes:
         """The content of a file-level section, checked and decompressed."""
         if name not in self.extras:

@@ -107,6 +107,11 @@ class ShardedReader(Archive):
         entry = self.entry(tensor) if isinstance(tensor, str) else tensor
         return self._shards[self._index.weight_map[entry.name]].section(entry, name)
 
+    def release(self) -> None:
+        """Drop the pages of all shards."""
+        for shard in self._shards.values():
+            shard.release()
+
     def extra(self, name: str) -> bytes:
         """The content of a file-level section of the first shard."""
         return next(iter(self._shards.values())).extra(name)

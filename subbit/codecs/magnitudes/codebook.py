@@ -36,7 +36,7 @@ def unpack_codebook(stored: np.ndarray, dim: int, entries: int) -> np.ndarray:
     components = np.frombuffer(stored[_HEADER:].tobytes(), dtype).astype(np.float32)
     with np.errstate(over="ignore", invalid="ignore"):
         components *= step
-    if not np.all((components >= 0) & (components < np.inf)):
+    if components.size and not (components.min() >= 0 and components.max() < np.inf):
         raise SubbitError("a codebook entry is negative or not finite", kind="section")
     return np.ascontiguousarray(components.reshape(entries, dim).T)
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from subbit.errors import SubbitError
 from subbit.model import open_file
-from subbit.torch.modules import slots
+from subbit.torch.modules import materialize, slots
 from subbit.torch.pretrained import build, package, parse_settings
 from subbit.torch.state import as_array
 from subbit_formats.sources import Source, SourceTensor, open_source
@@ -60,11 +60,15 @@ def open_weights(path: str | PathLike[str]) -> Iterator[Source]:
 
 
 def skeleton(source: Source, dtype: torch.dtype | str) -> nn.Module:
-    """The module that the checkpoint's config.json describes; its weights are not there yet, and take no memory."""
+    """The module that the checkpoint's config.json describes; its weights' memory is not even touched."""
     try:
-        return build(parse_settings(_extra(source, "config.json")), dtype)
+        model = build(parse_settings(_extra(source, "config.json")), dtype)
     except SubbitError as error:
         raise error.at(path=source.path) from None
+    for slot in slots(model):
+        if slot.tensor.is_meta:
+            materialize(slot.tensor)
+    return model
 
 
 def tokenizer_of(source: Source) -> Any:

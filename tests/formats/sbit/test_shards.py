@@ -52,6 +52,10 @@ def test_shards_read_like_one_file(shards: Path, tmp_path: Path) -> None:
         for name in [*one.tensors, "tied"]:
             assert many.sections(name) == one.sections(name)
             assert many.entry(name).knobs == one.entry(name).knobs
+            for archive in (many, one):
+                sections = {key: bytes(section) for key, section in archive.sections(name).items()}
+                archive.release()
+                assert archive.sections(name) == sections
         for what in ("aliases", "metadata", "extras", "version", "weights", "covered_weights"):
             assert getattr(many, what) == getattr(one, what)
         assert many.extra("config.json") == b"{}" * 100
