@@ -39,6 +39,8 @@ _OURS = {
     "stored signs × vector 16 × 256": lambda: Signed(Stored(), Vector(16, 256)),
     "trellis, 0.5": lambda: Trellis(0.5, variable=False),
     "trellis, 1": lambda: Trellis(1.0, variable=False),
+    "trellis, 0.5, groups of 4": lambda: Trellis(0.5, variable=False, group=4),
+    "trellis, 1, groups of 4": lambda: Trellis(1.0, variable=False, group=4),
     "deadzone, 0.5": lambda: DeadZone(0.5),
     "deadzone, 1": lambda: DeadZone(1.0),
     "uniform, 4 bits": lambda: Uniform(width=4),

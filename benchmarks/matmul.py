@@ -4,8 +4,10 @@ python -m benchmarks.matmul [--rows N --cols N] [--threads 1] [--turns 15]    me
 python -m benchmarks.matmul --readme                                         put its table into README.md
 
 x is (batch, columns), bfloat16. Ours is `SubbitLinear`; torch's is `F.linear`, in bfloat16 and, with such an x, in
-float32, with as many threads. A turn runs everything once; figures are medians over the turns of torch's bfloat16
-time ÷ the other's, by the thread's own clock where there is one thread, else by the wall's.
+float32, with as many threads. Each has several layers of the same weights at different places in memory, as a model
+has: their code stays in the caches from one to the next, their weights do not. A turn runs all layers of everything
+once; figures are medians over the turns of torch's bfloat16 time ÷ the other's, by the thread's own clock where there
+is one thread, else by the wall's.
 """
 
 from __future__ import annotations
@@ -14,19 +16,24 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from benchmarks.decode import encoded_subjects
 from benchmarks.shapes import run
 from subbit.packed import pack
+from subbit.records import Encoded
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64)
+LAYERS = 4
 CODECS = (
     "template (angle) × vector 16 × 256",
     "template (hashed) × vector 16 × 256",
     "stored signs × vector 16 × 256",
     "trellis, 1",
+    "trellis, 1, groups of 4",
+    "trellis, 0.5, groups of 4",
     "deadzone, 0.5",
 )
 DENSE = "torch, bf16"
@@ -40,20 +47,27 @@ def subjects(rows: int, cols: int) -> Iterator[tuple[str, Callable[[int], Callab
 
     weight = torch.randn(rows, cols)
     for name, dtype in ((DENSE, torch.bfloat16), ("torch, f32", torch.float32)):
-        yield name, _product(partial(torch.nn.functional.linear, weight=weight.to(dtype)), cols, dtype)
+        layers = [partial(torch.nn.functional.linear, weight=weight.to(dtype, copy=True)) for _ in range(LAYERS)]
+        yield name, _product(layers, cols, dtype)
     for name, _, encoded in encoded_subjects(rows, cols, CODECS):
-        yield name, _product(SubbitLinear(pack(encoded)), cols, torch.bfloat16)
+        yield name, _product([SubbitLinear(pack(_copied(encoded))) for _ in range(LAYERS)], cols, torch.bfloat16)
 
 
-def _product(layer: Any, cols: int, dtype: Any) -> Callable[[int], Callable[[], Any]]:
+def _copied(encoded: Encoded) -> Encoded:
+    """The same weights elsewhere in memory."""
+    return replace(encoded, sections={name: bytearray(part) for name, part in encoded.sections.items()})
+
+
+def _product(layers: Sequence[Any], cols: int, dtype: Any) -> Callable[[int], Callable[[], Any]]:
     import torch
 
     def ready(batch: int) -> Callable[[], Any]:
         x = torch.randn(batch, cols, generator=torch.Generator().manual_seed(batch)).to(dtype)
 
-        def product() -> Any:
+        def product() -> None:
             with torch.inference_mode():
-                return layer(x)
+                for layer in layers:
+                    layer(x)
 
         return product
 
@@ -77,7 +91,7 @@ def measure(rows: int, cols: int, turns: int, threads: int) -> list[dict[str, An
                 start = clock()
                 product()
                 if turn:
-                    times[name].append(clock() - start)
+                    times[name].append((clock() - start) / LAYERS)
         for name, taken in times.items():
             ratios = [dense / own for dense, own in zip(times[DENSE], taken, strict=True)]
             row = {"name": name, "batch": batch, "microseconds": 1e6 * statistics.median(taken)}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
-from subbit.codecs import Signed, Vector, from_knobs, relative_part
+from subbit.codecs import Signed, Trellis, Vector, from_knobs, relative_part
 from subbit.errors import UsageError
 from subbit.packed.base import Packed
 from subbit.packed.blocks import Blocks
 from subbit.packed.lines import DIM, Lines
 from subbit.packed.turning import Turning
+from subbit.packed.walks import Walks
 from subbit.records import Encoded, matrix_shape
 
 __all__ = ["pack"]
@@ -38,5 +40,7 @@ def pack(encoded: Encoded) -> Packed:
             return Turning.of(codec.signs, plane, codec.magnitudes, sections, blocks)
         if entries <= _MOST_ENTRIES and dim == DIM:
             return Lines.of(codec.signs, plane, flipped, codec.magnitudes, sections, blocks)
+    if isinstance(codec, Trellis) and rows * cols and (even := (reader := codec.reader(encoded)).even):
+        return Walks.of(reader, even, replace(blocks, make=lambda: reader.filler))
     _ = blocks.filler  # checks the sections
     return blocks

@@ -33,8 +33,8 @@ class Trellis:
     single outliers, not where `variable` can follow rows and columns; importance is not seen then, and decoding into
     another type than float32 takes a float32 copy. Never rotate weights with template signs.
 
-    With `variable=False`, `group` neighbours of a row may take their bits at once: decoding and products are up to three
-    times as fast, and at two bits a group no worse, at four 2 % (at one bit a weight), at eight 7 %. What is fast is a
+    With `variable=False`, `group` neighbours of a row may take their bits together, which decodes and multiplies faster.
+    That costs next to nothing at two bits a group, and at four of one bit a weight 4 % of the error. What is fast is a
     whole number of bits a group, not more than one a weight.
 
     Costs at most `rate` bits a weight, scales included (with `variable=False` these take up to `rate` / 32 more). A

@@ -30,6 +30,7 @@ from subbit.packed import pack
 from subbit.packed.blocks import Blocks
 from subbit.packed.lines import Lines
 from subbit.packed.turning import Turning
+from subbit.packed.walks import Walks
 from subbit.signs import signs
 
 ANGLE, HASHED = Angle(seed=3), Hashed(seed=3)
@@ -39,8 +40,14 @@ LINES = [
 ]  # fmt: skip
 OTHERS = [
     Signed(HASHED, Vector(17, 256)), Signed(ANGLE, LowBit(0.5)), Signed(HASHED, TrellisMagnitudes(0.5)),
-    Signed(ANGLE, Vector(8, 300)), DeadZone(1.0), Trellis(1.0, variable=False), Trellis(0.7), Uniform(width=4),
+    Signed(ANGLE, Vector(8, 300)), DeadZone(1.0), Trellis(0.3, variable=False), Trellis(0.7), Uniform(width=4),
     Factors(0.8),
+]  # fmt: skip
+
+
+WALKS = [
+    Trellis(1.0, variable=False), Trellis(0.25, variable=False), Trellis(0.5, variable=False, group=4, state_bits=9),
+    Trellis(1.0, variable=False, group=4), Trellis(0.875, variable=False, group=8),
 ]  # fmt: skip
 
 
@@ -71,6 +78,12 @@ def test_angle_signs_multiply_by_tables_that_turn(codec, shape):
     check(codec, *shape, Turning)
 
 
+@pytest.mark.parametrize("codec", WALKS, ids=str)
+@pytest.mark.parametrize("shape", [(1, 8), (70, 64), (1030, 136)])
+def test_even_walks_go_from_their_table_to_the_sum(codec, shape):
+    check(codec, *shape, Walks)
+
+
 @pytest.mark.parametrize("codec", OTHERS, ids=str)
 def test_everything_else_by_blocks_of_rows(codec):
     check(codec, 150, 130, Blocks)
@@ -94,6 +107,7 @@ def test_flips_count_too(backend, monkeypatch):
 def test_several_threads(threads, monkeypatch):
     monkeypatch.setenv("SUBBIT_THREADS", threads)
     check(TURNING[0], 3100, 40, Turning)
+    check(WALKS[0], 3100, 40, Walks)
 
 
 def test_fitted_angles_turn_as_well():
@@ -112,12 +126,13 @@ def test_fitted_angles_turn_as_well():
 def test_both_kernels(backend, monkeypatch):
     monkeypatch.setenv("SUBBIT_KERNELS", backend)
     check(TURNING[1], 60, 100, Turning)
+    check(WALKS[2], 60, 96, Walks)
 
 
 def test_blocks_are_small_where_the_codec_lets_them(monkeypatch):
     monkeypatch.setattr("subbit.packed.blocks.BLOCK_WEIGHTS", 4096)
     check(Signed(HASHED, Vector(17, 256)), 150, 130, Blocks)
-    check(Trellis(0.5, variable=False), 700, 64, Blocks)
+    check(Trellis(0.3, variable=False), 700, 64, Blocks)
     assert pack(OTHERS[0].encode(weight_for(OTHERS[0], 150, 130))).step == 31
 
 
