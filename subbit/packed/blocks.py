@@ -8,10 +8,12 @@ from functools import cached_property
 
 import numpy as np
 
-from subbit.codecs.blocks import BLOCK_WEIGHTS, Filler
+from subbit.codecs.blocks import Filler
 from subbit.kernels.outputs import NO_SIGNS, finish, writes
 
 __all__ = ["Blocks"]
+
+_TOGETHER = 1 << 20  # weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,9 +37,9 @@ class Blocks:
 
     @property
     def step(self) -> int:
-        """Rows that are decoded together: where the codec lets us, few enough to stay in the second cache."""
+        """Rows that are decoded together: few enough for the last cache, enough for a product that is worth its start."""
         rows, grain = self.filler.rows, self.filler.grain
-        return rows if grain is None else max(1, BLOCK_WEIGHTS // max(self.columns, 1) // grain) * grain
+        return rows if grain is None else max(1, _TOGETHER // max(self.columns, 1) // grain) * grain
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Each block of rows gives its own columns of the result."""

@@ -130,7 +130,7 @@ def test_both_kernels(backend, monkeypatch):
 
 
 def test_blocks_are_small_where_the_codec_lets_them(monkeypatch):
-    monkeypatch.setattr("subbit.packed.blocks.BLOCK_WEIGHTS", 4096)
+    monkeypatch.setattr("subbit.packed.blocks._TOGETHER", 4096)
     check(Signed(HASHED, Vector(17, 256)), 150, 130, Blocks)
     check(Trellis(0.3, variable=False), 700, 64, Blocks)
     assert pack(OTHERS[0].encode(weight_for(OTHERS[0], 150, 130))).step == 31
