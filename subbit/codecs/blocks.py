@@ -9,13 +9,12 @@ Memory that is given, and large, was touched before and is read later: it is wri
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
+from subbit.codecs.threads import parallel, thread_count
 from subbit.errors import SubbitError
 from subbit.kernels.outputs import NO_SIGNS, finish, writes
 from subbit.records import Encoded, matrix_shape
@@ -33,29 +32,6 @@ _STREAMED = 1 << 24
 def rows_per_block(cols: int) -> int:
     """Rows of a matrix that make one unit of work."""
     return max(1, BLOCK_WEIGHTS // max(cols, 1))
-
-
-def thread_count() -> int:
-    """Threads to use: SUBBIT_THREADS, else the processors this process may run on."""
-    chosen = os.environ.get("SUBBIT_THREADS", "")
-    if chosen.isdigit() and int(chosen) > 0:
-        return int(chosen)
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:
-        return os.cpu_count() or 1
-
-
-def parallel(task: Callable[[int], None], count: int) -> None:
-    """Run `task(0) … task(count - 1)`, on several threads where that can pay; the first error is raised."""
-    workers = min(thread_count(), count)
-    if workers <= 1:
-        for index in range(count):
-            task(index)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        for _ in pool.map(task, range(count)):
-            pass
 
 
 def output_for(encoded: Encoded, out: np.ndarray | None) -> np.ndarray:

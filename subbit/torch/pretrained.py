@@ -129,7 +129,7 @@ def _without_memory() -> Iterator[None]:
             return None  # stays what it is, and tied to what it is tied to
         return torch.nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
 
-    handle = register_module_parameter_registration_hook(on_meta)
+    handle = register_module_parameter_registration_hook(on_meta)  # type: ignore[arg-type]  # may return a parameter
     try:
         yield
     finally:

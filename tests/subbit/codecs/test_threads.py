@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from subbit.codecs.threads import parallel, thread_count
+
+
+@pytest.fixture(autouse=True)
+def four(monkeypatch):
+    monkeypatch.setenv("SUBBIT_THREADS", "4")
+
+
+def squares(count: int) -> list[int]:
+    found = [0] * count
+
+    def task(index: int) -> None:
+        found[index] = index * index
+
+    parallel(task, count)
+    return found
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "4", "9"])
+@pytest.mark.parametrize("count", [0, 1, 2, 100])
+def test_every_task_runs_once(threads, count, monkeypatch):
+    monkeypatch.setenv("SUBBIT_THREADS", threads)
+    assert squares(count) == [index * index for index in range(count)]
+
+
+def test_several_threads_take_part():
+    barrier = threading.Barrier(4, timeout=60)
+    parallel(lambda index: [barrier.wait()].clear(), 4)  # four wait for each other
+
+
+def test_the_first_error_is_raised_and_no_further_task_begins():
+    begun = []
+
+    def task(index: int) -> None:
+        begun.append(index)
+        time.sleep(0.01)
+        if index in (2, 3):
+            raise ValueError(index)
+
+    with pytest.raises(ValueError, match="2"):
+        parallel(task, 1000)
+    assert len(begun) < 20
+    assert squares(9)[8] == 64
+
+
+def test_tasks_may_be_parallel_themselves():
+    def outer(index: int) -> None:
+        parallel(lambda _: parallel(lambda _: time.sleep(0.001), 3), 5)
+
+    parallel(outer, 7)
+
+
+def test_callers_on_many_threads():
+    found: list[list[int]] = []
+    callers = [threading.Thread(target=lambda: found.append(squares(50))) for _ in range(16)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join(60)
+    assert found == [squares(50)] * 16
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_has_threads_of_its_own():
+    squares(8)
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map_async(squares, [8, 9]).get(60) == [squares(8), squares(9)]
+
+
+def test_a_process_that_used_them_ends_by_itself():
+    code = "from subbit.codecs.threads import parallel; parallel(lambda index: print(index), 4)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert sorted(done.stdout.split()) == ["0", "1", "2", "3"]
+
+
+def test_thread_count(monkeypatch):
+    assert thread_count() == 4
+    for text in ("", "0", "-1", "x"):
+        monkeypatch.setenv("SUBBIT_THREADS", text)
+        assert 1 <= thread_count() <= (os.cpu_count() or 1)
