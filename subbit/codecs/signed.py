@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
@@ -10,12 +11,12 @@ import numpy as np
 from subbit.bits.packing import pack_signs
 from subbit.codecs.base import ENCODER, stored_knobs, takes_gains
 from subbit.codecs.blocks import Filler, decode_matrix
-from subbit.codecs.magnitudes.base import Finishing, Magnitudes
+from subbit.codecs.magnitudes.base import NO_ANGLES, Angles, Fill, Finishing, Magnitudes
 from subbit.codecs.scalar.density import row_means
 from subbit.errors import SubbitError, UsageError
-from subbit.kernels.outputs import finish
+from subbit.kernels.outputs import NO_SIGNS, finish
 from subbit.records import Buffer, Encoded, Shape, matrix_shape
-from subbit.signs import SignPlane, flips, signs, word_count
+from subbit.signs import SignPlane, Turning, flips, signs, word_count
 from subbit_formats.dtypes import dtype_name
 
 __all__ = ["Signed"]
@@ -79,23 +80,33 @@ class Signed:
         rows, cols = matrix_shape(tuple(encoded.shape))
         plane, flipped, parts = self.parts(encoded)
         magnitudes, block = self.magnitudes.decoder(parts, rows, cols)
-        finished = magnitudes.finished if isinstance(magnitudes, Finishing) else None
         mask = flips.decode(flipped, rows, cols) if flipped else None
+        grain = 1 if isinstance(magnitudes, Finishing) else None
+        if isinstance(magnitudes, Finishing) and isinstance(self.signs, Turning):
+            fill = _turned(magnitudes, self.signs.angles(plane, rows, cols), mask)
+        else:
+            fill = self._worded(magnitudes, plane, mask, rows, cols)
+        return Filler(fill, block, direct=True, grain=grain)
+
+    def _worded(
+        self, magnitudes: Fill, plane: memoryview, mask: np.ndarray | None, rows: int, cols: int
+    ) -> Callable[..., None]:
+        """Signs as words, block of rows by block of rows."""
 
         def fill(start: int, stop: int, target: np.ndarray, stream: bool = False) -> None:
             words = np.empty((stop - start, word_count(cols)), np.uint64)
             self.signs.fill(plane, rows, cols, start, stop, words)
             if mask is not None:
                 words ^= mask[start:stop]
-            if finished is not None:
-                finished(start, stop, words, target, stream)
+            if isinstance(magnitudes, Finishing):
+                magnitudes.finished(start, stop, words, NO_ANGLES, target, stream)
                 return
             single = target.dtype == np.float32
             unsigned = target if single else np.empty(target.shape, np.float32)
             magnitudes(start, stop, unsigned)
             finish(unsigned, words, target, stream and not single)
 
-        return Filler(fill, block, direct=True, grain=None if finished is None else 1)
+        return fill
 
     def parts(self, encoded: Encoded) -> tuple[memoryview, memoryview, dict[str, Buffer]]:
         """The sections of the plane and of the flips, empty where there are none, and those of the magnitudes."""
@@ -109,6 +120,16 @@ class Signed:
         """Multiply the magnitudes' scales by gains, which are positive: no sign changes."""
         magnitudes: Any = self.magnitudes
         return replace(encoded, sections=magnitudes.regain(encoded.sections, rows, columns))
+
+
+def _turned(magnitudes: Finishing, angles: Angles, mask: np.ndarray | None) -> Callable[..., None]:
+    """Signs from angles, within the magnitudes' own loop."""
+
+    def fill(start: int, stop: int, target: np.ndarray, stream: bool = False) -> None:
+        flipped = NO_SIGNS if mask is None else mask[start:stop]
+        magnitudes.finished(start, stop, flipped, angles, target, stream)
+
+    return fill
 
 
 def _optional(sections: dict[str, Buffer], name: str) -> memoryview:

@@ -15,7 +15,7 @@ import numpy as np
 from subbit.errors import SubbitError
 from subbit.records import Buffer
 from subbit.signs.angle import Angle
-from subbit.signs.base import SignPlane, agreement, word_count
+from subbit.signs.base import SignPlane, Turning, agreement, word_count
 from subbit.signs.fitted import Fitted
 from subbit.signs.hadamard import Hadamard
 from subbit.signs.hashed import Hashed
@@ -25,7 +25,7 @@ from subbit.signs.stored import Stored
 
 __all__ = [
     "KINDS", "Angle", "Base", "Fitted", "Hadamard", "Hashed", "LowRank", "SignPlane", "Stored",
-    "agreement", "from_dict", "signs", "to_dict", "word_count",
+    "Turning", "agreement", "from_dict", "signs", "to_dict", "word_count",
 ]  # fmt: skip
 
 KINDS: dict[str, Any] = {plane.kind: plane for plane in (Angle, LowRank, Hadamard, Hashed, Fitted, Stored, Base)}

@@ -31,7 +31,8 @@ class Angle(Seeded):
         kernel("sign_planes").angle(self._angles(0, start, stop), self._angles(1, 0, cols), out)
 
     def angles(self, data: Buffer, rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
-        """Those of all rows and of all columns, uint16."""
+        """Those of all rows and of all columns, uint16; a SubbitError if `data` holds anything."""
+        self.check_empty(data)
         return self._angles(0, 0, rows), self._angles(1, 0, cols)
 
     def _angles(self, stream: int, start: int, stop: int) -> np.ndarray:

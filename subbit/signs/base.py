@@ -26,7 +26,7 @@ from subbit.errors import SubbitError
 from subbit.kernels import kernel
 from subbit.records import Buffer
 
-__all__ = ["Free", "Seeded", "SignPlane", "agreement", "check_knob", "clear_tail", "word_count"]
+__all__ = ["Free", "Seeded", "SignPlane", "Turning", "agreement", "check_knob", "clear_tail", "word_count"]
 
 
 @runtime_checkable
@@ -48,6 +48,15 @@ class SignPlane(Protocol):
         ...
 
 
+@runtime_checkable
+class Turning(Protocol):
+    """A plane whose signs are the top bits of wrapping sums: kernels need not have them as words."""
+
+    def angles(self, data: Buffer, rows: int, cols: int) -> tuple[np.ndarray, np.ndarray]:
+        """Those of all rows and of all columns, uint16; checks `data` as `fill` does."""
+        ...
+
+
 class Free:
     """The part that all kinds share whose signs come from elsewhere: nothing stored, nothing accepted."""
 
@@ -63,9 +72,13 @@ class Free:
 
     def fill(self, data: Buffer, rows: int, cols: int, start: int, stop: int, out: np.ndarray) -> None:
         """Compute rows start … stop; a SubbitError if `data` holds anything."""
+        self.check_empty(data)
+        self.render(rows, cols, start, stop, out)
+
+    def check_empty(self, data: Buffer) -> None:
+        """A SubbitError, kind "section", if `data` holds anything."""
         if memoryview(data).nbytes:
             raise SubbitError(f"{self.kind!r} signs store nothing, yet there are bytes", kind="section")
-        self.render(rows, cols, start, stop, out)
 
     def render(self, rows: int, cols: int, start: int, stop: int, out: np.ndarray) -> None:
         """Write the sign words of rows start … stop."""

@@ -20,13 +20,18 @@ import numpy as np
 
 from subbit.records import Buffer
 
-__all__ = ["Fill", "Finishing", "Magnitudes"]
+__all__ = ["NO_ANGLES", "Angles", "Fill", "Finishing", "Magnitudes"]
 
 Fill = Callable[[int, int, np.ndarray], None]
 """`fill(start, stop, block)` writes rows start … stop - 1 into the float32 array `block`.
 
 It is called from several threads at once on disjoint row blocks; `start` is a multiple of the block rows.
 """
+
+Angles = tuple[np.ndarray, np.ndarray]
+"""Of rows and columns, uint16; see `signs.angle`."""
+
+NO_ANGLES: Angles = (np.empty(0, np.uint16), np.empty(0, np.uint16))
 
 
 @runtime_checkable
@@ -37,8 +42,11 @@ class Finishing(Protocol):
         """Write rows as float32."""
         ...
 
-    def finished(self, start: int, stop: int, words: np.ndarray, out: np.ndarray, stream: bool) -> None:
-        """Write rows with signs, in any type of `kernels.outputs`; see `finish` there."""
+    def finished(self, start: int, stop: int, words: np.ndarray, angles: Angles, out: np.ndarray, stream: bool) -> None:
+        """Write rows with signs, in any type of `kernels.outputs`; see `finish` there.
+
+        Signs are the words of these rows, XOR those of the angles of all rows and columns; each may be left out.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ from subbit.codecs.base import ENCODER
 from subbit.codecs.blocks import parallel, rows_per_block
 from subbit.codecs.halves import halves_size, pack_halves, unpack_halves
 from subbit.codecs.knobs import check_knob
-from subbit.codecs.magnitudes.base import Fill
+from subbit.codecs.magnitudes.base import NO_ANGLES, Angles, Fill
 from subbit.codecs.magnitudes.codebook import pack_codebook, unpack_codebook
 from subbit.codecs.magnitudes.kmeans import half_squares, kmeans
 from subbit.codecs.sections import section_bytes
@@ -22,7 +22,7 @@ from subbit.records import Buffer
 
 __all__ = ["Vector"]
 
-_BLOCKS = 8  # usual blocks at once: the kernel has tiles of its own, and signs are bits
+_BLOCKS = 16  # usual blocks at once: the kernel works on a row at a time, and signs are bits
 TRAINING = (1 << 17, 1 << 18)
 """Fewest and most vectors that train a codebook, between them 256 an entry."""
 
@@ -140,12 +140,14 @@ class _Gather:
     scales: np.ndarray
 
     def __call__(self, start: int, stop: int, block: np.ndarray) -> None:
-        self.finished(start, stop, NO_SIGNS, block, False)
+        self.finished(start, stop, NO_SIGNS, NO_ANGLES, block, False)
 
-    def finished(self, start: int, stop: int, words: np.ndarray, out: np.ndarray, stream: bool) -> None:
+    def finished(self, start: int, stop: int, words: np.ndarray, angles: Angles, out: np.ndarray, stream: bool) -> None:
+        turns, columns = angles
         kernel("vector").gather(
-            self.packed[start:stop], self.width, self.table, self.dim, self.scales[start:stop], words, *raw(out), stream
-        )
+            self.packed[start:stop], self.width, self.table, self.dim, self.scales[start:stop], words,
+            turns[start:stop], columns, *raw(out), stream,
+        )  # fmt: skip
 
 
 def _row_bytes(cols: int, dim: int, width: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from subbit.kernels.compiled.jit import jit
-from subbit.kernels.compiled.simd import LANES, copy, fence, narrows, put, read_word
+from subbit.kernels.compiled.simd import LANES, copy, fence, put, read_word
 
 __all__ = ["finish"]
 
@@ -61,9 +61,6 @@ def finish_row(source, words, first, count, target, kind, stream, spare):  # typ
             _bfloats_past(at, words, bit, whole, to)
         else:
             _bfloats(at, words, bit, whole, to)
-    elif not narrows():
-        for j in range(0, whole, LANES):
-            _piece(at + 4 * j, words, bit + j, LANES, to + size * j, kind, spare)
     elif stream:
         _halves_past(at, words, bit, whole, to)
     else:
@@ -82,12 +79,10 @@ def _piece(source, words, first, count, target, kind, spare):  # type: ignore[no
     signs = _signs(words, first, count)
     if kind == 2:
         put(here, np.float32(1), signs, there, 2, False)
+    elif kind == 1:
+        put(here, np.float32(1), signs, there, 1, False)
     else:
-        put(here, np.float32(1), signs, here, 0, False)
-        if kind == 1:
-            narrow_row(spare[:count], spare[2 * LANES :].view(np.uint16)[:count])
-        else:
-            there = here
+        put(here, np.float32(1), signs, there, 0, False)
     copy(there, target, (4 if kind == 0 else 2) * count)
 
 
@@ -101,19 +96,3 @@ def _signs(words, at, count):  # type: ignore[no-untyped-def]
     if (at & 63) + count > 64:
         found |= read_word(word + 8) << (np.uint64(64) - shift)
     return np.uint16(found)
-
-
-@jit
-def narrow_row(row, out):  # type: ignore[no-untyped-def]
-    # Selections instead of branches, so that the compiler takes many numbers at once.
-    one, half, bits = np.uint32(1), np.uint32(0x0FFF), row.view(np.uint32)
-    for j in range(row.size):
-        x = bits[j]
-        size = x & np.uint32(0x7FFFFFFF)
-        normal = (size - np.uint32(0x38000000) + half + ((size >> np.uint32(13)) & one)) >> np.uint32(13)
-        is_small = size < np.uint32(0x38800000)
-        small = np.int32(np.rint(abs(row[j]) * np.float32(1 << 24))) if is_small else np.int32(0)
-        found = np.uint32(small) if is_small else normal
-        found = np.uint32(0x7C00) if size >= np.uint32(0x477FF000) else found
-        found = np.uint32(0x7E00) if size > np.uint32(0x7F800000) else found
-        out[j] = np.uint16(found | ((x >> np.uint32(16)) & np.uint32(0x8000)))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
 
 from subbit.kernels.compiled.finish import finish_row
 from subbit.kernels.compiled.jit import jit
-from subbit.kernels.compiled.rows import read_code
-from subbit.kernels.compiled.simd import LANES, fence, narrows, put, read_sixteen, scaled
+from subbit.kernels.compiled.rows import read_code, unpack_rows
+from subbit.kernels.compiled.sign_planes import angle
+from subbit.kernels.compiled.simd import AT_ONCE, LANES, fence, gather_row, scaled
 
 __all__ = ["accumulate", "approach", "gather", "nearest"]
 
 _HELD = 2048  # weights between look-up and signs: with a small codebook, all in the nearest cache
+_LINE = 64
 
 
 @jit
@@ -91,62 +94,51 @@ def accumulate(points, weights, codes, sums):  # type: ignore[no-untyped-def]
         sums[code, last] += weights[i]
 
 
-def _lines(kind: int, stream: bool) -> Any:
-    """A row whose entries are whole vectors, for one type of number: nothing needs to be held in between."""
+def gather(
+    packed: np.ndarray, width: int, table: np.ndarray, dim: int, scales: np.ndarray, words: np.ndarray,
+    turns: np.ndarray, angles: np.ndarray, out: np.ndarray, kind: int, stream: bool,
+) -> None:  # fmt: skip
+    stream = stream and not (out.ctypes.data | out.strides[0]) % _LINE
+    if dim >= LANES and out.shape[1] % AT_ONCE == 0:
+        codes = packed if width == 8 else unpack_rows(packed, -(-out.shape[1] // dim), width)
+        loop = _in_registers(codes.itemsize, kind, stream, words.size > 0, turns.size > 0, dim == LANES)
+        loop(codes, table, dim, scales, words, turns, angles, out)
+        return
+    if turns.size:
+        turned = np.empty((len(out), -(-out.shape[1] // 64)), np.uint64)
+        angle(turns, angles, turned)
+        words = turned ^ words if words.size else turned
+    _gather_pieces(packed, width, table, dim, scales, words, out, kind, stream)
+
+
+@cache
+def _in_registers(octets: int, kind: int, stream: bool, flipped: bool, turned: bool, whole: bool) -> Any:
+    """For columns by the 64 and entries of at least sixteen numbers."""
 
     @jit
-    def loop(row, width, entries, stride, scale, signs, target, count):  # type: ignore[no-untyped-def]
-        size = 4 if kind == 0 else 2
-        for v in range(count):
-            code = np.intp(row[np.uint64(v)]) if width == 8 else np.intp(read_code(row, v, width))
-            for part in range(0, stride, 4 * LANES):
-                bits = read_sixteen(signs)
-                signs += LANES // 8
-                put(entries + code * stride + part, scale, bits, target, kind, stream)
-                target += size * LANES
+    def loop(codes, table, dim, scales, words, turns, angles, out):  # type: ignore[no-untyped-def]
+        entries = np.zeros(table.shape[0] * dim + 4 * LANES, np.float32)
+        first = LANES + (-np.intp(entries.ctypes.data) >> 2) % LANES
+        for k in range(table.shape[0]):
+            entries[first + k * dim : first + (k + 1) * dim] = table[k, :dim]
+        base, turn, lines = np.intp(entries.ctypes.data) + 4 * first, np.uint16(0), np.intp(out.shape[1] // AT_ONCE)
+        for i in range(out.shape[0]):
+            if turned:
+                turn = turns[i]
+            gather_row(
+                base, _row(codes, i), np.intp(dim), scales[i], _row(words, i), np.intp(angles.ctypes.data), turn,
+                _row(out, i), lines, octets, kind, stream, flipped, turned, whole,
+            )  # fmt: skip
+        if stream:
+            fence()
 
     return loop
 
 
-_singles, _singles_past = _lines(0, False), _lines(0, True)
-_halves, _halves_past = _lines(1, False), _lines(1, True)
-_bfloats, _bfloats_past = _lines(2, False), _lines(2, True)
-
-
 @jit
-def gather(packed, width, table, dim, scales, words, out, kind, stream):  # type: ignore[no-untyped-def]
-    cols, stride = out.shape[1], 4 * table.shape[1]
-    step = LANES * (4 if kind == 0 else 2)
-    whole = 4 * dim == stride and cols % dim == 0 and (narrows() or kind != 1)
-    if whole and not (stream and ((np.intp(out.ctypes.data) | out.strides[0]) & (step - 1))):
-        _gather_lines(packed, width, table, scales, words, out, kind, stream)
-    else:
-        _gather_pieces(packed, width, table, dim, scales, words, out, kind, stream)
-    if stream:
-        fence()
-
-
-@jit
-def _gather_lines(packed, width, table, scales, words, out, kind, stream):  # type: ignore[no-untyped-def]
-    entries, stride, count = np.intp(table.ctypes.data), 4 * table.shape[1], out.shape[1] // table.shape[1]
-    none = np.zeros(0 if words.size else out.shape[1] // LANES, np.uint16)
-    for i in range(out.shape[0]):
-        row, scale, target = packed[i], scales[i], np.intp(out[i].ctypes.data)
-        signs = np.intp(words[i].ctypes.data) if words.size else np.intp(none.ctypes.data)
-        if kind == 0:
-            if stream:
-                _singles_past(row, width, entries, stride, scale, signs, target, count)
-            else:
-                _singles(row, width, entries, stride, scale, signs, target, count)
-        elif kind == 1:
-            if stream:
-                _halves_past(row, width, entries, stride, scale, signs, target, count)
-            else:
-                _halves(row, width, entries, stride, scale, signs, target, count)
-        elif stream:
-            _bfloats_past(row, width, entries, stride, scale, signs, target, count)
-        else:
-            _bfloats(row, width, entries, stride, scale, signs, target, count)
+def _row(array, i):  # type: ignore[no-untyped-def]
+    # An address, and no slice: counting references would wait for all stores under way.
+    return np.intp(array.ctypes.data) + i * array.strides[0]
 
 
 @jit
