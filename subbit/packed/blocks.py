@@ -37,7 +37,7 @@ class Blocks:
 
     @property
     def step(self) -> int:
-        """Rows that are decoded together: few enough for the last cache, enough for a product that is worth its start."""
+        """Rows that are decoded together: few enough for the last cache, enough for a product to be worth its start."""
         rows, grain = self.filler.rows, self.filler.grain
         return rows if grain is None else max(1, _TOGETHER // max(self.columns, 1) // grain) * grain
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from subbit.codecs import Signed, Trellis, Vector, from_knobs, relative_part
+from subbit.codecs import Factors, Signed, Trellis, Vector, from_knobs, relative_part
+from subbit.codecs.factors.layout import Head
 from subbit.errors import UsageError
 from subbit.packed.base import Packed
 from subbit.packed.blocks import Blocks
+from subbit.packed.latents import Latents
 from subbit.packed.lines import DIM, Lines
 from subbit.packed.turning import Turning
 from subbit.packed.walks import Walks
@@ -42,5 +44,9 @@ def pack(encoded: Encoded) -> Packed:
             return Lines.of(codec.signs, plane, flipped, codec.magnitudes, sections, blocks)
     if isinstance(codec, Trellis) and rows * cols and (even := (reader := codec.reader(encoded)).even):
         return Walks.of(reader, even, replace(blocks, make=lambda: reader.filler))
+    if isinstance(codec, Factors) and rows * cols:
+        head = Head.from_sections(encoded.sections, rows, cols)
+        if not head.residual:
+            return Latents.of(head, blocks)
     _ = blocks.filler  # checks the sections
     return blocks

@@ -43,8 +43,8 @@ class Grid:
 class Classes:
     """Codes of rows and columns, int64 and not negative, and what turns their sums into scales and rates.
 
-    `offset` counts in 2^-16 bit. Without rate codes (None) all weights have the rate `offset`, and `group` neighbours in
-    a row take their bits together, before the first of them.
+    `offset` counts in 2^-16 bit. Without rate codes (None) all weights have the rate `offset`, and `group` neighbours
+    in a row take their bits together, before the first of them.
     """
 
     scales: tuple[np.ndarray, np.ndarray]

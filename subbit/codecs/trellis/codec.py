@@ -33,7 +33,7 @@ class Trellis:
     single outliers, not where `variable` can follow rows and columns; importance is not seen then, and decoding into
     another type than float32 takes a float32 copy. Never rotate weights with template signs.
 
-    With `variable=False`, `group` neighbours of a row may take their bits together, which decodes and multiplies faster.
+    With `variable=False`, `group` neighbours of a row may take their bits together: decoding and products are faster.
     That costs next to nothing at two bits a group, and at four of one bit a weight 4 % of the error. What is fast is a
     whole number of bits a group, not more than one a weight.
 

@@ -28,6 +28,7 @@ from subbit.bits.packing import unpack_signs
 from subbit.codecs import Codec
 from subbit.packed import pack
 from subbit.packed.blocks import Blocks
+from subbit.packed.latents import Latents
 from subbit.packed.lines import Lines
 from subbit.packed.turning import Turning
 from subbit.packed.walks import Walks
@@ -41,7 +42,7 @@ LINES = [
 OTHERS = [
     Signed(HASHED, Vector(17, 256)), Signed(ANGLE, LowBit(0.5)), Signed(HASHED, TrellisMagnitudes(0.5)),
     Signed(ANGLE, Vector(8, 300)), DeadZone(1.0), Trellis(0.3, variable=False), Trellis(0.7), Uniform(width=4),
-    Factors(0.8),
+    Factors(2.0, residual=0.5),
 ]  # fmt: skip
 
 
@@ -82,6 +83,12 @@ def test_angle_signs_multiply_by_tables_that_turn(codec, shape):
 @pytest.mark.parametrize("shape", [(1, 8), (70, 64), (1030, 136)])
 def test_even_walks_go_from_their_table_to_the_sum(codec, shape):
     check(codec, *shape, Walks)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (70, 64), (301, 37)])
+@pytest.mark.parametrize("rate", [0.3, 1.5])
+def test_factors_go_through_their_latents(shape, rate):
+    check(Factors(rate), *shape, Latents)
 
 
 @pytest.mark.parametrize("codec", OTHERS, ids=str)
@@ -127,6 +134,7 @@ def test_both_kernels(backend, monkeypatch):
     monkeypatch.setenv("SUBBIT_KERNELS", backend)
     check(TURNING[1], 60, 100, Turning)
     check(WALKS[2], 60, 96, Walks)
+    check(Factors(0.7), 60, 100, Latents)
 
 
 def test_blocks_are_small_where_the_codec_lets_them(monkeypatch):
