@@ -35,6 +35,11 @@ class Stored:
             raise SubbitError(f"{len(octets)} bytes of signs where {due} are due", kind="section")
         if rows * cols % 8 and octets[-1] >> (rows * cols % 8):
             raise SubbitError("bits are set behind the last stored sign", kind="section")
+        if cols and cols % 8 == 0:  # rows are whole bytes
+            padded = np.zeros((stop - start, 8 * out.shape[1]), np.uint8)
+            padded[:, : cols // 8] = octets[start * cols // 8 : stop * cols // 8].reshape(-1, cols // 8)
+            out[:] = padded.view("<u8")
+            return
         first = start * cols // 8
         bits = np.unpackbits(octets[first : -(-stop * cols // 8)], bitorder="little")
         bits = bits[start * cols - 8 * first :][: (stop - start) * cols]
