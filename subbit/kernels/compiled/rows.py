@@ -9,6 +9,20 @@ from subbit.kernels.compiled.jit import jit
 __all__ = ["pack_rows", "row_squares", "unpack_rows"]
 
 
+_LINE = 64
+
+
+def on_lines(out: np.ndarray) -> bool:
+    """Whether all rows start at a line of the cache, as stores that stream want it."""
+    return not (out.ctypes.data | out.strides[0]) % _LINE
+
+
+@jit
+def address(array, i):  # type: ignore[no-untyped-def]
+    # Of a row, and no slice: counting references would wait for all stores under way.
+    return np.intp(array.ctypes.data) + i * array.strides[0]
+
+
 @jit
 def read_code(row, position, width):  # type: ignore[no-untyped-def]
     bit = position * width

@@ -7,13 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from subbit.kernels.compiled.finish import finish_row
 from subbit.kernels.compiled.jit import jit
-from subbit.kernels.compiled.simd import UNIT, fence, walk
+from subbit.kernels.compiled.rows import address, on_lines
+from subbit.kernels.compiled.simd import UNIT, copy, fence, walk
 
 __all__ = ["decode", "decode_even"]
-
-_HELD = 2048  # weights between values and the last step
 
 
 @jit
@@ -45,37 +43,31 @@ def decode(packed, starts, tile_rows, classes, rates, scales, table, out):  # ty
 
 
 @cache
-def _even(weights: int, bits: int) -> Any:
+def _even(weights: int, bits: int, kind: int, stream: bool) -> Any:
     """For look-ups of so many weights, so many bits apart."""
 
     @jit
-    def even(packed, starts, tile_rows, classes, scales, table, out, kind, stream):  # type: ignore[no-untyped-def]
+    def even(packed, starts, tile_rows, classes, scales, table, out):  # type: ignore[no-untyped-def]
         rows, cols = out.shape
         older, window = -np.int64(bits), np.uint64(table.shape[0] - 1)
         while (np.int64(1) << (older + bits)) < table.shape[0]:
             older += 1
-        held, last, spare = np.empty(_HELD, np.float32), np.empty(UNIT, np.float32), np.empty(48, np.float32)
-        string, entries, here = np.intp(packed.ctypes.data), np.intp(table.ctypes.data), np.intp(held.ctypes.data)
-        size = 4 if kind == 0 else 2
+        whole, size = np.intp(cols // UNIT), np.intp(2 if kind else 4)
+        rest, last, spare = cols - whole * UNIT, np.zeros(UNIT, np.float32), np.empty(UNIT, np.float32)
+        string, entries = np.intp(packed.ctypes.data), np.intp(table.ctypes.data)
         for i in range(rows):
             done = i % tile_rows * cols * bits // weights
             place, absent = np.intp(starts[i // tile_rows] + done - older), np.intp(older - done)
-            scale, target = scales[classes[i]], np.intp(out[i].ctypes.data)
-            for first in range(0, cols, _HELD):
-                count = min(_HELD, cols - first)
-                whole, before = np.intp(count // UNIT), np.intp(first * bits // weights)
-                source = np.intp(scale.ctypes.data) + 4 * first
+            scale, target = address(scales, classes[i]), address(out, i)
+            walk(string, place, absent, entries, window, whole, scale, target, weights, bits, kind, stream)
+            if rest:
+                before, there = whole * (UNIT // weights * bits), np.intp(spare.ctypes.data)
+                copy(scale + 4 * UNIT * whole, np.intp(last.ctypes.data), 4 * rest)
                 walk(
-                    string, place + before, absent - before, entries, window, whole, source, here, weights, bits
+                    string, place + before, absent - before, entries, window, np.intp(1), np.intp(last.ctypes.data),
+                    there, weights, bits, kind, False,
                 )  # fmt: skip
-                if whole * UNIT < count:
-                    last[: count - whole * UNIT] = scale[first + whole * UNIT : first + count]
-                    before += whole * (UNIT // weights * bits)
-                    walk(
-                        string, place + before, absent - before, entries, window, np.intp(1),
-                        np.intp(last.ctypes.data), here + 4 * UNIT * whole, weights, bits,
-                    )  # fmt: skip
-                finish_row(here, np.intp(0), 0, count, target + size * first, kind, stream, spare)
+                copy(there, target + size * UNIT * whole, size * rest)
         if stream:
             fence()
 
@@ -86,4 +78,5 @@ def decode_even(
     packed: np.ndarray, starts: np.ndarray, tile_rows: int, classes: np.ndarray, scales: np.ndarray, table: np.ndarray,
     bits: int, out: np.ndarray, kind: int, stream: bool,
 ) -> None:  # fmt: skip
-    _even(table.shape[1], bits)(packed, starts, tile_rows, classes, scales, table, out, kind, stream)
+    loop = _even(table.shape[1], bits, kind, stream and on_lines(out))
+    loop(packed, starts, tile_rows, classes, scales, table, out)

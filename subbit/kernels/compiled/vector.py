@@ -9,14 +9,13 @@ import numpy as np
 
 from subbit.kernels.compiled.finish import finish_row
 from subbit.kernels.compiled.jit import jit
-from subbit.kernels.compiled.rows import read_code, unpack_rows
+from subbit.kernels.compiled.rows import address, on_lines, read_code, unpack_rows
 from subbit.kernels.compiled.sign_planes import angle
 from subbit.kernels.compiled.simd import AT_ONCE, LANES, fence, gather_row, scaled
 
 __all__ = ["accumulate", "approach", "gather", "nearest"]
 
 _HELD = 2048  # weights between look-up and signs: with a small codebook, all in the nearest cache
-_LINE = 64
 
 
 @jit
@@ -98,7 +97,7 @@ def gather(
     packed: np.ndarray, width: int, table: np.ndarray, dim: int, scales: np.ndarray, words: np.ndarray,
     turns: np.ndarray, angles: np.ndarray, out: np.ndarray, kind: int, stream: bool,
 ) -> None:  # fmt: skip
-    stream = stream and not (out.ctypes.data | out.strides[0]) % _LINE
+    stream = stream and on_lines(out)
     if dim >= LANES and out.shape[1] % AT_ONCE == 0:
         codes = packed if width == 8 else unpack_rows(packed, -(-out.shape[1] // dim), width)
         loop = _in_registers(codes.itemsize, kind, stream, words.size > 0, turns.size > 0, dim == LANES)
@@ -126,19 +125,13 @@ def _in_registers(octets: int, kind: int, stream: bool, flipped: bool, turned: b
             if turned:
                 turn = turns[i]
             gather_row(
-                base, _row(codes, i), np.intp(dim), scales[i], _row(words, i), np.intp(angles.ctypes.data), turn,
-                _row(out, i), lines, octets, kind, stream, flipped, turned, whole,
+                base, address(codes, i), np.intp(dim), scales[i], address(words, i), np.intp(angles.ctypes.data), turn,
+                address(out, i), lines, octets, kind, stream, flipped, turned, whole,
             )  # fmt: skip
         if stream:
             fence()
 
     return loop
-
-
-@jit
-def _row(array, i):  # type: ignore[no-untyped-def]
-    # An address, and no slice: counting references would wait for all stores under way.
-    return np.intp(array.ctypes.data) + i * array.strides[0]
 
 
 @jit

@@ -13,7 +13,7 @@ import numpy as np
 
 from subbit.kernels.plain.finish import finish
 
-__all__ = ["decode", "decode_even", "even_values"]
+__all__ = ["decode", "decode_even"]
 
 
 def steps(rates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -63,6 +63,25 @@ def test_even_rates(group: int, bits: int, cols: int) -> None:
         same_bits(found[0], other)
 
 
+@pytest.mark.parametrize("cols", [96, 72])
+@pytest.mark.parametrize(("kind", "stream", "shift"), [(1, True, 0), (1, True, 1), (2, False, 0), (0, True, 0)])
+def test_even_rates_in_any_type_and_place(cols: int, kind: int, stream: bool, shift: int) -> None:
+    random = np.random.default_rng(cols)
+    rows, tile = 5, 2 * cols // 2
+    starts, packed = 64 + tile * np.arange(3), random.integers(0, 256, 16 + 3 * tile // 8 + 1, np.uint8)
+    scales, classes = random.random((2, cols), np.float32), random.integers(0, 2, rows, np.int32)
+    expected = np.zeros((rows, cols), np.uint16 if kind else np.uint32)
+    even = windows(9, NORMAL, 2, 1)
+    plain.decode_even(packed, starts, 2, classes, scales, *even, expected, kind, stream)
+    memory = np.zeros(rows * cols + 128, expected.dtype)
+    first = -memory.ctypes.data % 64 // memory.itemsize + shift
+    inside = slice(first, first + rows * cols)
+    compiled.decode_even(packed, starts, 2, classes, scales, *even, memory[inside].reshape(rows, cols), kind, stream)
+    same_bits(memory[inside].reshape(rows, cols), expected)
+    memory[inside] = 0
+    assert not memory.any()
+
+
 def test_no_walk_is_better() -> None:
     table, rates = values(8, NORMAL), np.full(12, UNIT // 2, np.int32)
     targets = np.random.default_rng(0).standard_normal(12).astype(np.float32)

@@ -9,42 +9,47 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from subbit.kernels.compiled.simd.rounding import rounded, write
 from subbit.kernels.compiled.simd.vectors import FLOAT, LANES, SHORT, WORD, fused, load, splat, store, vector
 
 __all__ = ["UNIT", "walk", "walk_dots"]
 
 UNIT = 2 * LANES
 """Values whose windows are read from memory at once."""
+_LINE = 64
 _LONG = ir.IntType(64)
 
 
 @intrinsic
 def walk(
     typingctx: Any, string: Any, place: Any, absent: Any, table: Any, window: Any, units: Any, scales: Any,
-    target: Any, weights: Any, bits: Any,
+    target: Any, weights: Any, bits: Any, kind: Any, stream: Any,
 ) -> Any:  # fmt: skip
-    """target[j] = value[j] / 1024 · scales[j] for j < 32 · units, float32, rounded once.
+    """target[j] = value[j] / 1024 · scales[j] for j < 32 · units, float32 rounded once; kind and stream as in `put`.
 
     Values are int16, `weights` to an entry of the table. The first entry is the one that `window`, a mask of low bits,
     leaves of the string from bit `place` on, the next one that `bits` further on. The first `absent` bits count as 0.
-    Weights and bits are literals; eight bytes can be read behind the string.
+    All from `weights` on are literals; eight bytes can be read behind the string.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         string, place, absent, table, window, units, scales, target = arguments[:8]
-        weights, bits = (part.literal_value for part in signature.args[8:])
-        kind = vector(FLOAT)
-        part = splat(builder, ir.Constant(FLOAT, 1 / 1024))
+        weights, bits, kind, stream = (part.literal_value for part in signature.args[8:])
+        part, size = splat(builder, ir.Constant(FLOAT, 1 / 1024)), 2 if kind else 4
         with cgutils.for_range(builder, units) as loop:
             word = _word(builder, string, place, absent, loop.index, weights, bits)
+            at = builder.add(scales, builder.mul(loop.index, _LONG(4 * UNIT)))
+            found = []
             for half, values in enumerate(_values(builder, word, table, window, weights, bits)):
-                at = builder.add(builder.mul(loop.index, _LONG(4 * UNIT)), _LONG(4 * LANES * half))
-                scale = load(builder, builder.add(scales, at), kind, 4)
-                store(builder, builder.fmul(builder.fmul(values, part), scale), builder.add(target, at), 4)
+                scale = load(builder, builder.add(at, _LONG(4 * LANES * half)), vector(FLOAT), 4)
+                found.append(builder.fmul(builder.fmul(values, part), scale))
+            there = builder.add(target, builder.mul(loop.index, _LONG(size * UNIT)))
+            for k, line in enumerate([found] if kind else [[half] for half in found]):
+                write(builder, rounded(context, builder, line, kind), builder.add(there, _LONG(_LINE * k)), stream)
         return context.get_dummy_value()
 
-    literals = weights, bits
-    known = all(isinstance(part, types.IntegerLiteral) for part in literals)
+    literals = weights, bits, kind, stream
+    known = all(isinstance(part, types.IntegerLiteral | types.BooleanLiteral) for part in literals)
     arguments = *[types.intp] * 4, types.uint64, *[types.intp] * 3, *literals
     return (types.void(*arguments), build) if known else None
 
