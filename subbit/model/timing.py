@@ -6,6 +6,8 @@ import statistics
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from subbit.model.file import File
 from subbit.model.tensor import Tensor
 from subbit_formats.dtypes import numpy_dtype
 
-__all__ = ["DTYPES", "kinds", "ratios", "time_decoding"]
+__all__ = ["DTYPES", "kinds", "ratios", "time_decoding", "time_loading"]
 
 DTYPES = ("float32", "float16", "bfloat16")
 
@@ -41,6 +43,21 @@ def time_decoding(tensor: Tensor, turns: int) -> dict[str, float]:
         target, source, copy = (_touched(encoded.weights, dtype).reshape(tensor.shape) for _ in range(3))
         found[name] = ratios(partial(tensor.decode, target), partial(np.copyto, copy, source), turns)
     return found
+
+
+def time_loading(tensor: Tensor, turns: int) -> float:
+    """How many times as fast decoding to float16 is as loading a safetensors file of it, in the page cache, and copying.
+
+    The file is written to the temporary folder and removed.
+    """
+    from safetensors.numpy import load_file, save_file
+
+    half = numpy_dtype("float16")
+    target, copy = (_touched(tensor.encoded.weights, half).reshape(tensor.shape) for _ in range(2))
+    with TemporaryDirectory() as folder, np.errstate(over="ignore"):
+        path = Path(folder) / "weight.safetensors"
+        save_file({"weight": tensor.decode(target)}, path)
+        return ratios(partial(tensor.decode, target), lambda: np.copyto(copy, load_file(path)["weight"]), turns)
 
 
 def _touched(count: int, dtype: np.dtype) -> np.ndarray:

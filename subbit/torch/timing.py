@@ -17,7 +17,7 @@ from subbit.torch.packed import SubbitLinear
 __all__ = ["time_products"]
 
 
-def time_products(tensor: Tensor, batches: Sequence[int], turns: int) -> dict[str, float]:
+def time_products(tensor: Tensor, batches: Sequence[int], turns: int, dtype: str = "bfloat16") -> dict[str, float]:
     """By rows of x: how many times as fast as torch's dense layer; nothing for codecs that cannot stay packed."""
     try:
         layer = SubbitLinear(tensor.packed())
@@ -26,11 +26,15 @@ def time_products(tensor: Tensor, batches: Sequence[int], turns: int) -> dict[st
     before = torch.get_num_threads()
     torch.set_num_threads(thread_count())
     try:
-        dense = torch.from_numpy(tensor.decode(dtype="float32")).reshape(matrix_shape(tensor.shape)).bfloat16()
+        dense = (
+            torch.from_numpy(tensor.decode(dtype="float32"))
+            .reshape(matrix_shape(tensor.shape))
+            .to(getattr(torch, dtype))
+        )
         found = {}
         with torch.no_grad():
             for batch in batches:
-                x = torch.randn(batch, dense.shape[1], generator=torch.Generator().manual_seed(batch)).bfloat16()
+                x = torch.randn(batch, dense.shape[1], generator=torch.Generator().manual_seed(batch)).to(dense.dtype)
                 theirs = partial(torch.nn.functional.linear, x, dense)
                 found[str(batch)] = ratios(partial(layer, x), theirs, turns)
     finally:
