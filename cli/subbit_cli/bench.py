@@ -13,7 +13,7 @@ from subbit_cli.tables import aligned, dimensions, number, shown
 
 __all__ = ["command"]
 
-_BATCHES = (1, 8, 32)
+_SPEEDS, _BATCHES = ("f32", "f16", "bf16", "load"), (1, 8, 32)
 
 
 @click.command("bench")
@@ -69,21 +69,10 @@ def command(file: str, most: int, dtype: str, turns: int, base: str | None, as_j
         threads = {"threads": thread_count(), "turns": turns, "dtype": dtype}
         echo_json({"version": 1, "path": file, **threads, "kinds": rows})
         return
-    header = (
-        "f32",
-        "f16",
-        "bf16",
-        "load",
-        *(f"x{batch}" for batch in _BATCHES),
-        "bits/weight",
-        "tensors",
-        "codec",
-        "shape",
-    )
+    header = (*_SPEEDS, *(f"x{batch}" for batch in _BATCHES), "bits/weight", "tensors", "codec", "shape")
     click.echo(aligned(header, map(_row, rows), right=9))
-    click.echo(
-        f"\n{shown(file)}, {thread_count()} threads; as fast as so many copies (f32 …), loads, dense {dtype} layers (x1 …)"
-    )
+    compared = f"as fast as so many copies (f32 …), loads, dense {dtype} layers (x1 …)"
+    click.echo(f"\n{shown(file)}, {thread_count()} threads; {compared}")
 
 
 def _row(row: dict[str, Any]) -> tuple[str, ...]:

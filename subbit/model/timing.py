@@ -46,9 +46,9 @@ def time_decoding(tensor: Tensor, turns: int) -> dict[str, float]:
 
 
 def time_loading(tensor: Tensor, turns: int) -> float:
-    """How many times as fast decoding to float16 is as loading a safetensors file of it, in the page cache, and copying.
+    """How many times as fast decoding to float16 is as loading a safetensors file of it and copying that.
 
-    The file is written to the temporary folder and removed.
+    The file is written to the temporary folder, and read from the system's page cache.
     """
     from safetensors.numpy import load_file, save_file
 
