@@ -45,13 +45,13 @@ def kmeans(points: np.ndarray, weights: np.ndarray, entries: int, seed: int) -> 
 
 def nearest_codes(points: np.ndarray, codebook: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The nearest of codebook[d, K] for each of points[n, d], and half its squared distance less |x|² / 2."""
-    vector = kernel("vector")
+    kernels = kernel("kmeans")
     codes, scores = np.empty(len(points), np.uint16), np.empty(len(points), np.float32)
     offsets = half_squares(codebook)
 
     def task(chunk: int) -> None:
         part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
-        vector.nearest(points[part], codebook, offsets, codes[part], scores[part])
+        kernels.nearest(points[part], codebook, offsets, codes[part], scores[part])
 
     parallel(task, -(-len(points) // CHUNK))
     return codes, scores
@@ -67,30 +67,27 @@ def half_squares(columns: np.ndarray) -> np.ndarray:
 
 def _seeds(points: np.ndarray, weights: np.ndarray, entries: int, seed: int) -> np.ndarray:
     """k-means++: draw every center with probability weight · squared distance to the nearest so far."""
-    vector = kernel("vector")
+    kernels = kernel("kmeans")
     words = kernel("counter_hash").words(seed, 0, 0, entries)
     columns = np.ascontiguousarray(points.T)
-    distances = np.ones(len(points), np.float32)
-    chosen = np.empty(entries, np.intp)
+    distances, chosen = np.full(len(points), np.inf, np.float32), np.empty(entries, np.intp)
+    sums = np.cumsum(weights)
     for k in range(entries):
-        cumulative = np.cumsum(weights * distances)
-        threshold = float(words[k] >> np.uint64(11)) * 2.0**-53 * cumulative[-1]
-        chosen[k] = min(int(np.searchsorted(cumulative, threshold, side="right")), len(points) - 1)
-        if k == 0:
-            distances[:] = np.inf
-        vector.approach(columns, points[chosen[k]], distances)
+        threshold = float(words[k] >> np.uint64(11)) * 2.0**-53 * sums[-1]
+        chosen[k] = min(int(np.searchsorted(sums, threshold, side="right")), len(points) - 1)
+        kernels.approach(columns, points[chosen[k]], weights, distances, sums)
     return np.ascontiguousarray(points[chosen].T)
 
 
 def _sums(points: np.ndarray, weights: np.ndarray, codes: np.ndarray, entries: int) -> np.ndarray:
     """float64[entries, d + 1]: Σ weight · point of each code, and Σ weight; chunks are added in order."""
-    vector = kernel("vector")
+    kernels = kernel("kmeans")
     chunks = -(-len(points) // CHUNK)
     parts = [np.empty((entries, points.shape[1] + 1)) for _ in range(chunks)]
 
     def task(chunk: int) -> None:
         part = slice(chunk * CHUNK, (chunk + 1) * CHUNK)
-        vector.accumulate(points[part], weights[part], codes[part], parts[chunk])
+        kernels.accumulate(points[part], weights[part], codes[part], parts[chunk])
 
     parallel(task, chunks)
     total = parts[0]

@@ -187,5 +187,5 @@ def _code_rows(matrix: np.ndarray, divisors: np.ndarray, codebook: np.ndarray, w
 def _nearest(points: np.ndarray, codebook: np.ndarray) -> np.ndarray:
     codes, scores = np.empty(len(points), np.uint16), np.empty(len(points), np.float32)
     points = np.ascontiguousarray(points)
-    kernel("vector").nearest(points, codebook, half_squares(codebook), codes, scores)
+    kernel("kmeans").nearest(points, codebook, half_squares(codebook), codes, scores)
     return codes

@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import numba
+import numpy as np
 
-__all__ = ["jit"]
+__all__ = ["aligned", "jit"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -17,3 +18,11 @@ def jit(function: F) -> F:
     """Compile on first call for the types it is given."""
     compiled: F = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath=False)(function)
     return compiled
+
+
+@jit
+def aligned(count):  # type: ignore[no-untyped-def]
+    """float32[count] that starts at a line of the cache, and what owns it: keep both."""
+    memory = np.empty(count + 16, np.float32)
+    first = ((64 - (memory.ctypes.data & 63)) & 63) >> 2
+    return memory[first : first + count], memory

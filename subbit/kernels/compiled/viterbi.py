@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.jit import aligned, jit
 from subbit.kernels.compiled.simd import APART, BESIDE, TURNED, four_steps
 
 __all__ = ["encode"]
@@ -16,14 +16,6 @@ __all__ = ["encode"]
 _FAR = np.float32(1e30)
 _UNIT = 65536
 _FAR_APART = 12  # state bits
-
-
-@jit
-def _aligned(count):  # type: ignore[no-untyped-def]
-    """float32[count] that starts at a line of the cache, and what owns it."""
-    memory = np.empty(count + 16, np.float32)
-    first = ((64 - (memory.ctypes.data & 63)) & 63) >> 2
-    return memory[first : first + count], memory
 
 
 @jit
@@ -38,7 +30,7 @@ def _placed(q, lane, apart):  # type: ignore[no-untyped-def]
 def _in_order(table, phases, top, apart):  # type: ignore[no-untyped-def]
     """The values as `four_steps` reads them, one behind the other: by slice, step, phase, register and lane."""
     size = 1 << top
-    ordered, memory = _aligned(4 * phases * size)
+    ordered, memory = aligned(4 * phases * size)
     at = 0
     for q in range(size >> 8):
         for j in range(4):
@@ -97,8 +89,8 @@ def encode(targets, scales, rates, table, window, packed):  # type: ignore[no-un
         top += 1
     tables, _tables = _in_order(table, phases, top, False)
     tables_apart, _tables_apart = _in_order(table, phases, top, True) if top >= _FAR_APART else (tables, _tables)
-    cost, _cost = _aligned(size)
-    new, _new = _aligned(size)
+    cost, _cost = aligned(size)
+    new, _new = aligned(size)
     taken = np.empty((window, size >> 5), np.uint16)
     cost[:] = _FAR
     cost[0] = 0

@@ -11,12 +11,13 @@ from subbit.kernels.compiled.simd.gathering import AT_ONCE, gather_row
 from subbit.kernels.compiled.simd.memory import copy, fence, move, read_sixteen, read_word
 from subbit.kernels.compiled.simd.products import add_outer, combine, dots, look_up, scaled
 from subbit.kernels.compiled.simd.rounding import put
+from subbit.kernels.compiled.simd.scoring import ABREAST, nearest_four
 from subbit.kernels.compiled.simd.signs import angle_word
 from subbit.kernels.compiled.simd.vectors import LANES
 from subbit.kernels.compiled.simd.walks import UNIT, walk, walk_dots
 
 __all__ = [
-    "APART", "AT_ONCE", "BESIDE", "LANES", "TURNED", "UNIT", "add_outer", "angle_word", "combine", "copy", "dots",
-    "fence", "four_steps", "gather_row", "look_up", "move", "put", "read_sixteen", "read_word", "scaled", "walk",
-    "walk_dots",
+    "ABREAST", "APART", "AT_ONCE", "BESIDE", "LANES", "TURNED", "UNIT", "add_outer", "angle_word", "combine", "copy",
+    "dots", "fence", "four_steps", "gather_row", "look_up", "move", "nearest_four", "put", "read_sixteen", "read_word",
+    "scaled", "walk", "walk_dots",
 ]  # fmt: skip
