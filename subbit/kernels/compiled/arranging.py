@@ -44,27 +44,33 @@ def columns(packed, width, order, codes):  # type: ignore[no-untyped-def]
 @jit
 def events(row_angles, column_angles, at, turned, negative):  # type: ignore[no-untyped-def]
     blocks, dim = at.shape
-    first = row_angles[0]
+    first, keys = row_angles[0], np.empty(dim, np.int64)
+    shift, starts = _starts(row_angles)
     for block in range(blocks):
         for j in range(dim):
             angle = column_angles[block * dim + j]
             negative[block, j] = np.uint16(angle + first) >= np.uint16(1 << 15)
-            row = np.int32(_first_from(row_angles, np.uint16(-np.int64(angle) & 0x7FFF)))
-            if row == 0:  # the first row has turned already
-                row = np.int32(row_angles.size)
-            place = j
-            while place > 0 and at[block, place - 1] > row:
-                at[block, place], turned[block, place] = at[block, place - 1], turned[block, place - 1]
-                place -= 1
-            at[block, place], turned[block, place] = row, j
+            wanted = np.uint16(-np.int64(angle) & 0x7FFF)
+            row = starts[wanted >> shift]
+            while row < row_angles.size and row_angles[row] < wanted:
+                row += 1
+            keys[j] = ((row if row > 0 else row_angles.size) << 6) + j  # the first row has turned already
+        for j in range(dim):
+            place = 0
+            for k in range(dim):  # counting has no branches to guess
+                place += keys[k] < keys[j]
+            at[block, place], turned[block, place] = keys[j] >> 6, j
 
 
 @jit
-def _first_from(rising, wanted):  # type: ignore[no-untyped-def]
-    # The first place of a number that is not smaller; halving without branches.
-    start, left = 0, rising.size
-    while left > 0:
-        half = (left + 1) >> 1
-        start += half if rising[start + half - 1] < wanted else 0
-        left -= half
-    return start
+def _starts(rising):  # type: ignore[no-untyped-def]
+    # About as many parts of the half turn as rows, and where the rows of each begin.
+    shift, parts = 0, 1 << 15
+    while parts > rising.size and parts > 1:
+        shift, parts = shift + 1, parts >> 1
+    starts, row = np.empty(parts, np.int64), 0
+    for part in range(parts):
+        while row < rising.size and rising[row] >> shift < part:
+            row += 1
+        starts[part] = row
+    return shift, starts
