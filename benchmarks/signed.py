@@ -20,7 +20,7 @@ from subbit.records import Encoded
 from subbit.signs import SignPlane
 from subbit_formats.sbit import Writer
 
-__all__ = ["SMOLLM2", "linear_shapes", "write_file", "write_llama"]
+__all__ = ["SMOLLM2", "dense_shapes", "linear_shapes", "write_file", "write_llama"]
 
 SMOLLM2 = {
     "architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 576, "intermediate_size": 1536,
@@ -43,14 +43,26 @@ def linear_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
     return {f"model.layers.{k}.{name}.weight": shape for k in layers for name, shape in block.items()}
 
 
+def dense_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Embedding, the head where it is not tied to it, and norms."""
+    hidden = config["hidden_size"]
+    norms = [
+        f"model.layers.{k}.{name}.weight"
+        for k in range(config["num_hidden_layers"])
+        for name in ("input_layernorm", "post_attention_layernorm")
+    ]
+    tables = ("model.embed_tokens.weight", "lm_head.weight")[: 1 if config.get("tie_word_embeddings") else 2]
+    return dict.fromkeys([*norms, "model.norm.weight"], (hidden,)) | dict.fromkeys(
+        tables, (config["vocab_size"], hidden)
+    )
+
+
 def write_llama(path: Path, config: Mapping[str, Any], plane: SignPlane) -> None:
     """A `.sbit` file that `load_model` takes: linear layers at half a bit, embedding and norms in bfloat16."""
-    hidden = config["hidden_size"]
-    norms = [f"model.layers.{k}.{name}" for k in range(config["num_hidden_layers"])
-             for name in ("input_layernorm.weight", "post_attention_layernorm.weight")]  # fmt: skip
-    dense = {name: np.ones(hidden, np.float32) for name in [*norms, "model.norm.weight"]}
-    names = ("model.embed_tokens.weight", "lm_head.weight")[: 1 if config.get("tie_word_embeddings") else 2]
-    dense |= {name: gaussian(config["vocab_size"], hidden) / hidden**0.5 for name in names}
+    dense = {
+        name: gaussian(*shape) / shape[1] ** 0.5 if len(shape) == 2 else np.ones(shape, np.float32)
+        for name, shape in dense_shapes(config).items()
+    }
     write_file(path, linear_shapes(config), plane, dense, config)
 
 
