@@ -4,8 +4,8 @@ python -m benchmarks.memory [--gigabytes 4] [--bits 0.8] [--results FILE]
 python -m benchmarks.memory --loading                        only models that are loaded packed
 
 The bound is 1 GB plus four times the largest tensor for compressing, .3 s of CPU and 150 MB for `inspect`,
-.15 s of CPU for `subbit --help`, and for loading a model packed its file plus the two largest dense tensors, beyond what
-the process took with a smaller model of the same layers loaded and used.
+.15 s of CPU for `subbit --help`. For loading a model packed it is its file plus the two largest dense tensors, beyond
+what the process took with a smaller model of the same layers loaded and used.
 """
 
 from __future__ import annotations
@@ -178,10 +178,8 @@ def main() -> None:
     options.results.parent.mkdir(parents=True, exist_ok=True)
     options.results.write_text(json.dumps(found, indent=1) + "\n")
     for name, run in found["loading"].items():
-        sizes = (run[f"{what}_bytes"] / 1e6 for what in ("file", "peak", "held", "bound"))
-        print(
-            f"{name:28} file {next(sizes):6.1f} MB, peak {next(sizes):6.1f}, held {next(sizes):6.1f}, bound {next(sizes):6.1f}"
-        )
+        sizes = (f"{what} {run[f'{what}_bytes'] / 1e6:.1f} MB" for what in ("file", "held", "peak", "bound"))
+        print(f"loading {name}: {', '.join(sizes)}")
     for verb in [] if options.loading else ["compress", "inspect", "help"]:
         run = found[verb]
         print(

@@ -52,9 +52,8 @@ def dense_shapes(config: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         for name in ("input_layernorm", "post_attention_layernorm")
     ]
     tables = ("model.embed_tokens.weight", "lm_head.weight")[: 1 if config.get("tie_word_embeddings") else 2]
-    return dict.fromkeys([*norms, "model.norm.weight"], (hidden,)) | dict.fromkeys(
-        tables, (config["vocab_size"], hidden)
-    )
+    found: dict[str, tuple[int, ...]] = dict.fromkeys(tables, (config["vocab_size"], hidden))
+    return found | dict.fromkeys([*norms, "model.norm.weight"], (hidden,))
 
 
 def write_llama(path: Path, config: Mapping[str, Any], plane: SignPlane) -> None:
