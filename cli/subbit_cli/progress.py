@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 __all__ = ["progress_bar"]
 
+_DAY = 86400.0
+"""Seconds that the speed is averaged over: what is done counts in time already, and one tensor may take minutes."""
+
 
 @contextmanager
 def progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int, str], None] | None]:
@@ -25,7 +28,8 @@ def progress_bar(quiet: bool) -> Iterator[Callable[[str, int, int, str], None] |
         TimeRemainingColumn(),
         TextColumn("{task.fields[item]}", markup=False),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, speed_estimate_period=_DAY) as bar:
         task = bar.add_task("", total=None, item="")
         current = ""
 

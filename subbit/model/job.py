@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, partial
@@ -15,6 +16,7 @@ from subbit.codecs import Dense, Same, Signed
 from subbit.curvature import Curvature
 from subbit.errors import SubbitError
 from subbit.model.parent import Parent
+from subbit.model.remaining import Remaining
 from subbit.model.report import Report, TensorReport
 from subbit.planning import Plan
 from subbit.records import Encoded
@@ -30,7 +32,11 @@ Importance = Mapping[str, np.ndarray | Curvature]
 """What errors cost, by tensor: importance that broadcasts to the matrix, or curvature."""
 
 Progress = Callable[[str, int, int, str], None]
-"""Called with (what is being done, weights done, weights in all, the tensor's name)."""
+"""Called with (what is being done, weights done, weights in all, the tensor's name).
+
+While compressing, weights done are the share of the time that is over, times weights in all: codecs differ in how long
+a weight takes.
+"""
 
 
 class Job:
@@ -61,7 +67,9 @@ class Job:
         self._rows: list[TensorReport] = []
         self._order = list(reversed(list(source)))
         self._pending: dict[str, tuple[Encoded, bool]] = {}
-        self._weights = sum(math.prod(tensor.shape) for tensor in source.values()), 0
+        self._sizes = {name: (self._rules[name].codec.id, math.prod(source[name].shape)) for name in source}
+        self._weights, self._remaining = sum(size for _, size in self._sizes.values()), Remaining(self._sizes.values())
+        self._since = time.perf_counter()
 
     def add(
         self, name: str, target: np.ndarray | None = None, importance: np.ndarray | Curvature | None = None
@@ -71,16 +79,20 @@ class Job:
         `target` is encoded in place of the weights, such as what makes up for errors elsewhere, and `importance` in
         place of what the job knows; the reported error is against the weights themselves.
         """
-        tensor, (total, before) = self.source[name], self._weights
+        tensor = self.source[name]
         if self._progress is not None:
-            self._progress("compress", before, total, name)
+            self._progress("compress", int(self._remaining.share() * self._weights), self._weights, name)
         try:
             decoded = self._add(name, target, importance)
         except SubbitError as refused:
             raise refused.at(path=tensor.path, tensor=name) from None
         except MemoryError:
             raise SubbitError("does not fit into memory", kind="memory", path=tensor.path, tensor=name) from None
-        self._weights = total, before + math.prod(tensor.shape)
+        now = time.perf_counter()
+        self._remaining.took(
+            *self._sizes[name], now - self._since
+        )  # with what came between, such as a model's own steps
+        self._since = now
         self.done.add(name)
         return decoded
 
@@ -127,7 +139,7 @@ class Job:
         for name, extra in self.source.extras.items():
             self._writer.extra(name, extra())
         if self._progress is not None:
-            self._progress("compress", self._weights[0], self._weights[0], "")
+            self._progress("compress", self._weights, self._weights, "")
 
     def report(self) -> Report:
         """The figures of the file as it stands on disk, once the writer has closed it."""

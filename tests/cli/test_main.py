@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from subbit.version import __version__
 from subbit_cli.errors import run
@@ -133,6 +137,24 @@ def test_progress_goes_to_a_terminal_only(home: Path, tmp_path: Path, quiet: boo
     os.close(master)
     assert (b"decompress" in shown) is not quiet
     assert done.stdout.startswith("wrote ")
+
+
+def test_progress_tells_what_is_left(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    arrays = {f"{k}.weight": random.standard_normal((256, 256), np.float32) for k in range(40)}
+    save_file(arrays, tmp_path / "m.safetensors")
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "subbit_cli", "compress", "m.safetensors", "--bits", "0.5"]
+    env = {**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+    running = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=slave, env=env)
+    os.close(slave)
+    shown = bytearray()
+    with suppress(OSError):  # the terminal is gone once the process is
+        while part := os.read(master, 1 << 16):
+            shown += part
+    os.close(master)
+    assert running.wait() == 0
+    assert re.search(rb"compress[^\n]*\d:\d\d:\d\d", shown)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
