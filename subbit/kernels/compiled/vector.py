@@ -41,22 +41,34 @@ def _in_registers(octets: int, kind: int, stream: bool, flipped: bool, turned: b
 
     @jit
     def loop(codes, table, dim, scales, words, turns, angles, out):  # type: ignore[no-untyped-def]
-        entries = np.zeros(table.shape[0] * dim + 4 * LANES, np.float32)
-        first = LANES + (-np.intp(entries.ctypes.data) >> 2) % LANES
+        entries = np.zeros((table.shape[0] + 2) * dim + LANES, np.float32)
+        first = dim + (-np.intp(entries[dim:].ctypes.data) >> 2) % LANES
         for k in range(table.shape[0]):
             entries[first + k * dim : first + (k + 1) * dim] = table[k, :dim]
         base, turn, lines = np.intp(entries.ctypes.data) + 4 * first, np.uint16(0), np.intp(out.shape[1] // AT_ONCE)
+        seams = np.empty((out.shape[1] // LANES, 4), np.int32)
+        _seams(dim, seams)
         for i in range(out.shape[0]):
             if turned:
                 turn = turns[i]
             gather_row(
-                base, address(codes, i), np.intp(dim), scales[i], address(words, i), np.intp(angles.ctypes.data), turn,
+                base, address(codes, i), np.intp(dim), np.intp(seams.ctypes.data), scales[i],
+                address(words, i), np.intp(angles.ctypes.data), turn,
                 address(out, i), lines, octets, kind, stream, flipped, turned, whole,
             )  # fmt: skip
         if stream:
             fence()
 
     return loop
+
+
+@jit
+def _seams(dim, seams):  # type: ignore[no-untyped-def]
+    for k in range(len(seams)):
+        place, within = divmod(k * LANES, dim)
+        own = min(dim - within, LANES)
+        seams[k, 0], seams[k, 1] = place, place + (own < LANES)
+        seams[k, 2], seams[k, 3] = 4 * within, (1 << own) - 1
 
 
 @jit

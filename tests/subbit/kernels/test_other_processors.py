@@ -33,10 +33,10 @@ def in_aarch64(function: Callable[..., None], *kinds: Any) -> str:
 @pytest.mark.parametrize(("kind", "used"), KINDS)
 def test_vectors_looked_up(kind: int, used: str) -> None:
     def whole(at: int, scale: float, turn: int) -> None:
-        simd.gather_row(at, at, 16, scale, at, at, turn, at, 4, 1, kind, True, True, True, True)
+        simd.gather_row(at, at, 16, at, scale, at, at, turn, at, 4, 1, kind, True, True, True, True)
 
     def split(at: int, scale: float, turn: int) -> None:
-        simd.gather_row(at, at, 17, scale, at, at, turn, at, 4, 2, kind, False, False, True, False)
+        simd.gather_row(at, at, 17, at, scale, at, at, turn, at, 4, 2, kind, False, False, True, False)
 
     for function in (whole, split):
         assert used in in_aarch64(function, int64, float32, uint16)

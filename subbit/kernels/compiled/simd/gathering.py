@@ -10,7 +10,7 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from subbit.kernels.compiled.simd.rounding import rounded, write
-from subbit.kernels.compiled.simd.vectors import FLOAT, LANES, SHORT, WORD, load, negated, splat, vector
+from subbit.kernels.compiled.simd.vectors import BIT, FLOAT, LANES, SHORT, WORD, load, negated, splat, vector
 
 __all__ = ["AT_ONCE", "gather_row"]
 
@@ -20,35 +20,36 @@ AT_ONCE = 4 * LANES
 
 @intrinsic
 def gather_row(
-    typingctx: Any, entries: Any, codes: Any, dim: Any, scale: Any, words: Any, angles: Any, turn: Any,
+    typingctx: Any, entries: Any, codes: Any, dim: Any, seams: Any, scale: Any, words: Any, angles: Any, turn: Any,
     target: Any, turns: Any, octets: Any, kind: Any, stream: Any, flipped: Any, turned: Any, whole: Any,
 ) -> Any:  # fmt: skip
     """target[0 : 64 · turns] = ± scale · entries, one after the other; `dim` float32 each, at least sixteen.
 
-    Codes have one or two `octets` each; sixteen numbers can be read before and behind the entries. The signs: bits of
-    `words`, where `flipped`, XOR the top bits of angles + turn (uint16), where `turned`. Kind and stream as in `put`;
-    all from `octets` on are literals, and `whole` says that `dim` is sixteen.
+    Codes have one or two `octets` each. Where entries are not `whole`, which says that `dim` is sixteen, every sixteen
+    numbers have a seam, int32[4]: the places of the codes that they begin and end with, how many bytes of the first
+    entry are done, and a mask of the numbers that it still has; `dim` numbers can be read before and behind the
+    entries. Signs are the bits of `words`, where `flipped`, XOR the top bits of angles + turn (uint16), where `turned`.
+    Kind and stream as in `put`; all from `octets` on are literals.
 
     Nothing is read here that was stored just before: it would wait for the streams under way.
     """
 
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        entries, codes, dim, scale, words, angles, turn, target, turns = arguments[:9]
-        octets, kind, stream, flipped, turned, whole = (part.literal_value for part in signature.args[9:])
+        entries, codes, dim, seams, scale, words, angles, turn, target, turns = arguments[:10]
+        octets, kind, stream, flipped, turned, whole = (part.literal_value for part in signature.args[10:])
         long, lines = ir.IntType(64), 2 if kind else 1
         factor, turn = splat(builder, scale), splat(builder, turn, lines * LANES)
         table = _Table(builder, entries, codes, ir.IntType(8 * octets), long(LANES) if whole else dim)
-        walk = None if whole else _Walk(builder, table, dim)
         with cgutils.for_range(builder, turns) as loop:
             for line in range(0, AT_ONCE // LANES, lines):
                 first = builder.add(builder.mul(loop.index, long(AT_ONCE // LANES)), long(line))
                 found = []
                 for part in range(lines):
                     index = builder.add(first, long(part))
-                    if walk:
-                        numbers = walk.next()
-                    else:
+                    if whole:
                         numbers = load(builder, table.entry(index), vector(FLOAT), 4)
+                    else:
+                        numbers = _joined(builder, table, builder.add(seams, builder.shl(index, long(4))))
                     numbers = builder.fmul(numbers, factor)
                     if flipped:
                         signs = load(builder, builder.add(words, builder.shl(index, long(1))), SHORT, 2)
@@ -64,7 +65,7 @@ def gather_row(
 
     literals = octets, kind, stream, flipped, turned, whole
     known = all(isinstance(part, types.IntegerLiteral | types.BooleanLiteral) for part in literals)
-    first = types.intp, types.intp, types.intp, types.float32, types.intp, types.intp, types.uint16
+    first = types.intp, types.intp, types.intp, types.intp, types.float32, types.intp, types.intp, types.uint16
     return (types.void(*first, types.intp, types.intp, *literals), build) if known else None
 
 
@@ -91,25 +92,13 @@ class _Table:
         return builder.add(self.entries, builder.mul(builder.zext(code, long), builder.shl(self.dim, long(2))))
 
 
-class _Walk:
-    """Sixteen numbers after the other: of one entry, or its rest and the start of the next."""
-
-    def __init__(self, builder: ir.IRBuilder, table: _Table, dim: ir.Value) -> None:
-        self.builder, self.table, self.dim = builder, table, dim
-        self.place = cgutils.alloca_once_value(builder, ir.IntType(64)(0))
-        self.within = cgutils.alloca_once_value(builder, ir.IntType(64)(0))
-
-    def next(self) -> ir.Value:
-        builder, long = self.builder, ir.IntType(64)
-        place, within = builder.load(self.place), builder.load(self.within)
-        left, end = builder.sub(self.dim, within), builder.add(within, long(LANES))
-        split = builder.icmp_signed("<", left, long(LANES))
-        own = builder.select(split, left, long(LANES))
-        here = builder.add(self.table.entry(place), builder.shl(within, long(2)))
-        there = builder.sub(self.table.entry(builder.add(place, builder.zext(split, long))), builder.shl(own, long(2)))
-        over = builder.icmp_signed(">=", end, self.dim)
-        builder.store(builder.add(place, builder.zext(over, long)), self.place)
-        builder.store(builder.select(over, builder.sub(end, self.dim), end), self.within)
-        lanes = ir.Constant(vector(WORD), list(range(LANES)))
-        mask = builder.icmp_signed("<", lanes, splat(builder, builder.trunc(own, WORD)))
-        return builder.select(mask, *(load(builder, address, vector(FLOAT), 4) for address in (here, there)))
+def _joined(builder: ir.IRBuilder, table: _Table, seam: ir.Value) -> ir.Value:
+    """Sixteen numbers of one entry, or the rest of it and the start of the next, as `seam` says."""
+    long = ir.IntType(64)
+    first, second, within, own = (
+        builder.sext(load(builder, builder.add(seam, long(4 * k)), WORD, 4), long) for k in range(4)
+    )
+    here = builder.add(table.entry(first), within)
+    there = builder.add(table.entry(second), builder.sub(within, builder.shl(table.dim, long(2))))
+    mask = builder.bitcast(builder.trunc(own, SHORT), vector(BIT))
+    return builder.select(mask, *(load(builder, address, vector(FLOAT), 4) for address in (here, there)))
