@@ -10,4 +10,4 @@ def test_every_subject_is_timed_beside_the_others():
     assert all(row["times"][row["name"]] == 1 for row in rows[:3])
     lines = load.table({"runs": {"two": {"rows": rows}}}).splitlines()
     assert len(lines) == 2 + len(load.PLANES)
-    assert {line.count("|") for line in lines} == {5}
+    assert {line.count("|") for line in lines} == {7}
