@@ -45,7 +45,7 @@ _OURS = {
     "deadzone, 1": lambda: DeadZone(1.0),
     "uniform, 4 bits": lambda: Uniform(width=4),
 }
-_TYPES = {"f32": np.dtype(np.float32), "f16": np.dtype(np.float16), "bf16": np.dtype(ml_dtypes.bfloat16)}
+TYPES = {"f32": np.dtype(np.float32), "f16": np.dtype(np.float16), "bf16": np.dtype(ml_dtypes.bfloat16)}
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Subject:
 def subjects(rows: int, cols: int) -> Iterator[Subject]:
     """Our codecs in three types of numbers, then the peers in what they have."""
     for name, codec, encoded in encoded_subjects(rows, cols, _OURS):
-        for kind in _TYPES:
+        for kind in TYPES:
             yield Subject(name, kind, encoded.bits_per_weight, _decoder(codec, encoded))
     yield from _peers(gaussian(rows, cols))
 
@@ -129,7 +129,7 @@ def measure(found: Sequence[Subject], rows: int, cols: int, turns: int, threads:
     """Time all by turns; the first, which compiles, does not count."""
     os.environ["SUBBIT_THREADS"] = str(threads)
     clock = time.thread_time if threads == 1 else time.perf_counter
-    targets = {kind: _touched(rows, cols, dtype) for kind, dtype in _TYPES.items()}
+    targets = {kind: touched(rows, cols, dtype) for kind, dtype in TYPES.items()}
     sources, copies = ({kind: target.copy() for kind, target in targets.items()} for _ in range(2))
     times: list[list[tuple[float, float]]] = [[] for _ in found]
     for turn in range(turns + 1):
@@ -152,7 +152,7 @@ def measure(found: Sequence[Subject], rows: int, cols: int, turns: int, threads:
     ]
 
 
-def _touched(rows: int, cols: int, dtype: np.dtype) -> np.ndarray:
+def touched(rows: int, cols: int, dtype: np.dtype) -> np.ndarray:
     """Memory that starts at a line of the cache, as torch's does, with numbers in it."""
     memory = np.ones(rows * cols * dtype.itemsize + _LINE, np.uint8)
     first = -memory.ctypes.data % _LINE
@@ -162,13 +162,13 @@ def _touched(rows: int, cols: int, dtype: np.dtype) -> np.ndarray:
 def table(results: dict[str, Any]) -> str:
     """A row a decoder, a column a shape and type: how many times as fast as a copy."""
     runs = results["runs"]
-    heads = [f"{key}, {kind}" for key in runs for kind in _TYPES]
+    heads = [f"{key}, {kind}" for key in runs for kind in TYPES]
     lines = ["| | bits | " + " | ".join(heads) + " |", "|---|---:|" + "---:|" * len(heads)]
     names = dict.fromkeys(row["name"] for run in runs.values() for row in run["rows"])
     for name in names:
         rows = {(key, row["type"]): row for key, run in runs.items() for row in run["rows"] if row["name"] == name}
         bits = next(iter(rows.values()))["bits"]
-        cells = [f"{rows[key, kind]['copies']:.2f}" if (key, kind) in rows else "" for key in runs for kind in _TYPES]
+        cells = [f"{rows[key, kind]['copies']:.2f}" if (key, kind) in rows else "" for key in runs for kind in TYPES]
         lines.append(f"| {name} | {'' if bits is None else f'{bits:.3f}'} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

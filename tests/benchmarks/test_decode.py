@@ -22,8 +22,8 @@ def test_every_subject_writes_what_it_stands_for_and_is_timed_beside_a_copy():
 
 
 def test_memory_starts_at_a_line_of_the_cache():
-    for dtype in decode._TYPES.values():
-        assert decode._touched(3, 5, dtype).ctypes.data % 64 == 0
+    for dtype in decode.TYPES.values():
+        assert decode.touched(3, 5, dtype).ctypes.data % 64 == 0
 
 
 def test_the_table_has_a_column_a_type_and_a_row_a_subject():
