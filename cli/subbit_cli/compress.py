@@ -9,6 +9,7 @@ import click
 from subbit_cli.calibrating import calibration, compressed, planned, refuse_contradictions
 from subbit_cli.options import echo_json, force, json_output, quiet, size
 from subbit_cli.progress import progress_bar
+from subbit_cli.small import ENCODED, small_without_numba
 from subbit_cli.tables import aligned, number, shown, totals
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def command(
     refuse_contradictions(ctx)
     import subbit
 
-    with progress_bar(quiet) as progress:
+    with small_without_numba(checkpoint, ENCODED), progress_bar(quiet) as progress:
         choices |= {"allow_nonfinite": allow_nonfinite, "progress": progress}
         if dry_run:
             plan = planned(checkpoint, choices)

@@ -6,6 +6,7 @@ import click
 
 from subbit_cli.options import base, dtype, force, quiet
 from subbit_cli.progress import progress_bar
+from subbit_cli.small import DECODED, small_without_numba
 from subbit_cli.tables import shown
 
 __all__ = ["command"]
@@ -30,6 +31,6 @@ def command(file: str, output: str | None, dtype: str | None, base: str | None, 
     """
     import subbit
 
-    with progress_bar(quiet) as progress:
+    with small_without_numba(file, DECODED), progress_bar(quiet) as progress:
         path = subbit.decompress(file, output, dtype=dtype, base=base, force=force, progress=progress)
     click.echo(f"wrote {shown(str(path))}, {path.stat().st_size:,} bytes")

@@ -68,6 +68,18 @@ def test_importing_subbit_is_light_and_compressing_needs_no_torch(home: Path, tm
     assert not found & {"torch", "rich"}
 
 
+def test_small_files_do_without_numba(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUBBIT_KERNELS", raising=False)
+    for name, side in (("small", 64), ("large", 300)):
+        save_file({"w": np.random.default_rng(0).standard_normal((side, side), np.float32)}, tmp_path / name)
+    call = "from subbit_cli.main import subbit; subbit({!r}, standalone_mode=False)"
+    compress = ["compress", "small", "-o", "small.sbit", "--bits", "2"]
+    decompress = ["decompress", "small.sbit", "-o", "small.safetensors"]
+    for args in (compress, decompress):
+        assert "numba" not in imported(call.format(args), tmp_path)
+    assert "numba" in imported(call.format(["compress", "large", "--dry-run", "--bits", "2"]), tmp_path)
+
+
 def test_version_and_help_where_no_command_is_named(tmp_path: Path) -> None:
     assert subbit("--version", cwd=tmp_path).ok() == f"subbit {__version__}\n"
     assert subbit(cwd=tmp_path).ok() == subbit("--help", cwd=tmp_path).ok()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,26 +81,29 @@ def _spend(scales: Codes, rates: Codes | None, budget: int) -> Allotment:
     low, high = (0, HIGHEST) if rates is None else (-(UNIT // 4) * int(rates[0].max() + rates[1].max()), HIGHEST)
     own = () if rates is None or rates is scales else rates
     side = stored_size(np.array([2 * max(-low, high)]), *scales, *own)
+    tile_bytes = _tile_bytes(scales[0].size, scales[1].size, rates)
     while low < high:
         middle = (low + high + 1) >> 1
-        if side + _tile_bytes(rates, scales, middle) <= budget:
+        if side + tile_bytes(middle) <= budget:
             low = middle
         else:
             high = middle - 1
-    size = side + _tile_bytes(rates, scales, low)
-    return Allotment(Classes(scales, rates, low), size, _predict(scales, rates, low))
+    return Allotment(Classes(scales, rates, low), side + tile_bytes(low), _predict(scales, rates, low))
 
 
-def _tile_bytes(rates: Codes | None, scales: Codes, offset: int) -> int:
-    rows, cols = scales[0].size, scales[1].size
-    if rates is None:
-        sums = np.full(rows, cols * int(rates_of(np.zeros(1, np.int64), offset)[0]), np.int64)
-    else:
-        counts = np.bincount(rates[1])
-        kinds, of = np.unique(rates[0], return_inverse=True)
-        sums = (rates_of(kinds[:, None] + np.arange(counts.size), offset).astype(np.int64) @ counts)[of]
-    bits = -(-np.add.reduceat(sums, np.arange(0, rows, tile_rows(cols))) // UNIT)
-    return (int(bits.sum()) + 7) // 8
+def _tile_bytes(rows: int, cols: int, rates: Codes | None) -> Callable[[int], int]:
+    """What walks take at an offset."""
+    row_codes, column_codes = (np.zeros(size, np.int64) for size in (rows, cols)) if rates is None else rates
+    counts = np.bincount(column_codes)
+    kinds, of = np.unique(row_codes, return_inverse=True)
+    codes, starts = kinds[:, None] + np.arange(counts.size), np.arange(0, rows, tile_rows(cols))
+
+    def size(offset: int) -> int:
+        sums = (rates_of(codes, offset).astype(np.int64) @ counts)[of]
+        bits = -(-np.add.reduceat(sums, starts) // UNIT)
+        return (int(bits.sum()) + 7) // 8
+
+    return size
 
 
 def _predict(scales: Codes, rates: Codes | None, offset: int) -> float:
