@@ -22,7 +22,5 @@ class Hashed(Seeded):
 
     def render(self, rows: int, cols: int, start: int, stop: int, out: np.ndarray) -> None:
         """Word w of row i is hash word i · ceil(cols / 64) + w."""
-        width = word_count(cols)
-        words = kernel("counter_hash").words(self.seed, 2, start * width, (stop - start) * width)
-        out[:] = words.reshape(stop - start, width)
+        kernel("counter_hash").fill(self.seed, 2, start * word_count(cols), out)
         clear_tail(out, cols)

@@ -6,7 +6,7 @@ import numpy as np
 
 from subbit.kernels.compiled.jit import jit
 
-__all__ = ["words"]
+__all__ = ["fill", "words"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -20,8 +20,10 @@ def mix(x):  # type: ignore[no-untyped-def]
 
 @jit
 def _fill(key, start, out):  # type: ignore[no-untyped-def]
-    for i in range(out.size):
-        out[i] = mix(key + _GOLDEN * (start + np.uint64(i + 1)))
+    for i in range(out.shape[0]):
+        first = start + np.uint64(i * out.shape[1] + 1)
+        for j in range(out.shape[1]):
+            out[i, j] = mix(key + _GOLDEN * (first + np.uint64(j)))
 
 
 @jit
@@ -31,6 +33,10 @@ def _key(base):  # type: ignore[no-untyped-def]
 
 def words(seed: int, stream: int, start: int, count: int) -> np.ndarray:
     out = np.empty(count, np.uint64)
+    fill(seed, stream, start, out[None])
+    return out
+
+
+def fill(seed: int, stream: int, start: int, out: np.ndarray) -> None:
     base = np.uint64((seed + 0x9E3779B97F4A7C15 * (stream + 1)) & 0xFFFFFFFFFFFFFFFF)
     _fill(np.uint64(_key(base)), np.uint64(start), out)
-    return out

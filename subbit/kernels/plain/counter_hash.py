@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["words"]
+__all__ = ["fill", "words"]
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -20,6 +20,11 @@ def words(seed: int, stream: int, start: int, count: int) -> np.ndarray:
     counters = np.arange(start + 1, start + count + 1, dtype=np.uint64)
     out: np.ndarray = _mix(key + _GOLDEN * counters)
     return out
+
+
+def fill(seed: int, stream: int, start: int, out: np.ndarray) -> None:
+    """The same words into uint64[rows, columns], row after row."""
+    out[:] = words(seed, stream, start, out.size).reshape(out.shape)
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
