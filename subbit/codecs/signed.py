@@ -65,7 +65,8 @@ class Signed:
         np.abs(magnitudes, out=magnitudes)
         plane = self.signs.encode(actual, rows, cols)
         wrong = signs(self.signs, plane, rows, cols) ^ actual
-        wrong &= ~pack_signs(_indifferent(magnitudes, self.drop))
+        if wrong.any():
+            wrong &= ~pack_signs(_indifferent(magnitudes, self.drop))
         sections = {"signs": plane, "flips": flips.encode(wrong, rows, cols)}
         sections = {name: section for name, section in sections.items() if section}
         sections.update(self.magnitudes.encode(magnitudes, importance))
