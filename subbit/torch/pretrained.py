@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from os import PathLike
+from threading import get_ident
 from typing import Any
 
 import torch
@@ -119,13 +120,15 @@ def _default_dtype(dtype: torch.dtype) -> Iterator[None]:
 
 @contextmanager
 def _without_memory() -> Iterator[None]:
-    """Parameters of modules that are built meanwhile go to the meta device; buffers are made as ever.
+    """Parameters of modules that this thread builds meanwhile go to the meta device; buffers are made as ever.
 
     A model's weights are not even allocated so: freed again, they would leave holes that memory is then drawn from.
     """
 
+    own = get_ident()
+
     def on_meta(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> torch.nn.Parameter | None:
-        if parameter is None or parameter.is_meta:
+        if parameter is None or parameter.is_meta or get_ident() != own:
             return None  # stays what it is, and tied to what it is tied to
         return torch.nn.Parameter(parameter.detach().to("meta"), parameter.requires_grad)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -77,6 +78,22 @@ def test_dtype_is_for_parameters_and_not_for_rotary_buffers(stored: Path) -> Non
     assert torch.get_default_dtype() == torch.float32
     with pytest.raises(subbit.SubbitError, match="int8"):
         load_model(stored, dtype=torch.int8)
+
+
+def test_what_another_thread_builds_meanwhile_has_memory(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = []
+    module = transformers.LlamaForCausalLM
+    begin = module.__init__
+
+    def meanwhile(self: torch.nn.Module, config: object) -> None:
+        thread = threading.Thread(target=lambda: built.append(torch.nn.Linear(2, 2)))
+        thread.start()
+        thread.join()
+        begin(self, config)
+
+    monkeypatch.setattr(module, "__init__", meanwhile)
+    load_model(stored)
+    assert not built[0].weight.is_meta
 
 
 def test_a_given_module_is_filled_and_returned(stored: Path) -> None:
