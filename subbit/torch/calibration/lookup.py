@@ -13,6 +13,8 @@ from subbit.model.statistics import LayerMoments
 
 __all__ = ["Lookup", "both_roles"]
 
+_EVEN = 0.5
+
 
 class Lookup:
     """Squares the gradients of what an embedding gives for `ids`; a context manager around the passes of the model."""
@@ -62,7 +64,9 @@ def both_roles(head: LayerMoments, lookup: LayerMoments) -> LayerMoments:
     """The moments of an embedding that is the output head as well: what errors cost in one role and in the other.
 
     The cost of an error in row t, column d is a sum of two products; the product that is stored has its sums over rows
-    and over columns, and the head's columns move together as much as the head has part in it.
+    and over columns, and the head's columns move together as much as the head has part in it. Half of the rows' cost is
+    spread evenly: near no error rare tokens cost next to nothing, but all of them left out cost much, as each then has
+    the logit 0.
     """
     (columns,), (rows,) = head.columns().astype(np.float64), head.rows().astype(np.float64)
     (read,), (shares,) = lookup.columns().astype(np.float64), lookup.rows().astype(np.float64)
@@ -71,5 +75,7 @@ def both_roles(head: LayerMoments, lookup: LayerMoments) -> LayerMoments:
     written, looked_up = written_rows.sum() / diagonal.mean(), read_rows.sum() / read.mean()
     own = looked_up * (read if columns.ndim == 1 else np.diag(read))
     found = (written * columns + own) / (written_rows.sum() + read_rows.sum())
-    arrays = [array.astype(np.float32)[None] for array in (found, written_rows + read_rows)]
+    costs = written_rows + read_rows
+    costs += _EVEN * (costs.mean() - costs)
+    arrays = [array.astype(np.float32)[None] for array in (found, costs)]
     return LayerMoments(head.shape, lookup.inputs, partial(np.asarray, arrays[0]), partial(np.asarray, arrays[1]))

