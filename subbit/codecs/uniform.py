@@ -13,11 +13,13 @@ from subbit.codecs.halves import halves_size, pack_halves, unpack_halves
 from subbit.codecs.knobs import check_knob
 from subbit.codecs.sections import section_bytes
 from subbit.kernels import kernel
+from subbit.kernels.outputs import raw
 from subbit.records import Encoded, Shape, matrix_shape
 from subbit_formats.dtypes import dtype_name
 
 __all__ = ["Uniform"]
 
+_BLOCKS = 16  # usual blocks at once: the kernel works on a row at a time
 _LARGEST = np.float32(3.39e38)
 """Peaks are cut here, so that the largest code times a scale that was rounded up stays finite."""
 
@@ -89,10 +91,11 @@ class Uniform:
         stored = section_bytes(encoded.sections, "scales", halves_size(rows * groups))
         scales = unpack_halves(stored, rows * groups).reshape(rows, groups)
 
-        def fill(start: int, stop: int, block: np.ndarray) -> None:
-            kernel("uniform").expand(codes[start:stop], self.width, scales[start:stop], self.group, block)
+        def fill(start: int, stop: int, block: np.ndarray, stream: bool = False) -> None:
+            part = slice(start, stop)
+            kernel("uniform").expand(codes[part], self.width, scales[part], self.group, *raw(block), stream)
 
-        return Filler(fill, rows_per_block(cols))
+        return Filler(fill, _BLOCKS * rows_per_block(cols), direct=True, grain=1)
 
     def regain(self, encoded: Encoded, rows: np.ndarray, columns: np.ndarray) -> Encoded:
         """Multiply the scales of every row by its gain; columns have no scale of their own, and their gains are 1."""

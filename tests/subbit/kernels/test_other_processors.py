@@ -49,6 +49,7 @@ def test_walks_and_signs(kind: int, used: str) -> None:
 
     def put(at: int, scale: float, signs: int) -> None:
         simd.put(at, scale, signs, at, kind, False)
+        simd.expand(at, scale, 4, at, 4, kind, True)
 
     assert used in in_aarch64(walk, int64, uint64)
     assert used in in_aarch64(put, int64, float32, uint16)
