@@ -82,6 +82,14 @@ def test_even_rates_in_any_type_and_place(cols: int, kind: int, stream: bool, sh
     assert not memory.any()
 
 
+@pytest.mark.parametrize("state_bits", [11, 12, 13])
+def test_twins_of_many_states(state_bits: int) -> None:
+    random = np.random.default_rng(state_bits)
+    targets, rates = random.standard_normal(333).astype(np.float32), random.integers(UNIT // 8, 2 * UNIT, 333, np.int32)
+    table = values(state_bits, NORMAL)
+    same_bits(*(walk(kernels, targets, rates, table, 64) for kernels in (compiled_search, plain_search)))
+
+
 def test_no_walk_is_better() -> None:
     table, rates = values(8, NORMAL), np.full(12, UNIT // 2, np.int32)
     targets = np.random.default_rng(0).standard_normal(12).astype(np.float32)
