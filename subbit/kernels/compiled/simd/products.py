@@ -87,9 +87,7 @@ def add_outer(typingctx: Any, factors: Any, count: Any, numbers: Any, target: An
 
 
 @intrinsic
-def combine(
-    typingctx: Any, factors: Any, count: Any, dim: Any, numbers: Any, target: Any, lanes: Any
-) -> Any:
+def combine(typingctx: Any, factors: Any, count: Any, dim: Any, numbers: Any, target: Any, lanes: Any) -> Any:
     """target[i, b] = Σ over j < dim of factors[j, i] · numbers[j, b], for i < count and b < lanes, all float32.
 
     `lanes` is a literal that divides sixteen, and 64 / lanes divides the count. Sums stay in registers.
