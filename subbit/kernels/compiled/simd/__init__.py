@@ -12,7 +12,7 @@ from __future__ import annotations
 from subbit.kernels.compiled.simd.butterflies import APART, BESIDE, TURNED, four_steps
 from subbit.kernels.compiled.simd.gathering import AT_ONCE, gather_row
 from subbit.kernels.compiled.simd.integers import expand
-from subbit.kernels.compiled.simd.memory import copy, fence, read_word
+from subbit.kernels.compiled.simd.memory import copy, fence, move, read_word
 from subbit.kernels.compiled.simd.products import add_outer, combine, dots, look_up, scaled
 from subbit.kernels.compiled.simd.rounding import put
 from subbit.kernels.compiled.simd.scoring import ABREAST, nearest_four
@@ -22,6 +22,6 @@ from subbit.kernels.compiled.simd.walks import UNIT, walk, walk_dots
 
 __all__ = [
     "ABREAST", "APART", "AT_ONCE", "BESIDE", "LANES", "TURNED", "UNIT", "add_outer", "angle_word", "combine", "copy",
-    "dots", "expand", "fence", "four_steps", "gather_row", "look_up", "nearest_four", "put", "read_word", "scaled",
-    "walk", "walk_dots",
+    "dots", "expand", "fence", "four_steps", "gather_row", "look_up", "move", "nearest_four", "put", "read_word",
+    "scaled", "walk", "walk_dots",
 ]  # fmt: skip

@@ -8,9 +8,22 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from subbit.kernels.compiled.simd.vectors import load
+from subbit.kernels.compiled.simd.vectors import load, store
 
-__all__ = ["copy", "fence", "read_word"]
+__all__ = ["copy", "fence", "move", "read_word"]
+
+
+@intrinsic
+def move(typingctx: Any, source: Any, target: Any, count: Any) -> Any:
+    """target[0:count] = source[0:count], bytes; `count` is a literal power of two."""
+
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        found = load(builder, arguments[0], ir.IntType(8 * signature.args[2].literal_value), 1)
+        store(builder, found, arguments[1], 1)
+        return context.get_dummy_value()
+
+    known = isinstance(count, types.IntegerLiteral)
+    return (types.void(types.intp, types.intp, count), build) if known else None
 
 
 @intrinsic
