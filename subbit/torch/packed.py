@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -81,7 +82,8 @@ class _Multiply(torch.autograd.Function):
 
 def _by_itself(x: torch.Tensor, packed: Packed) -> torch.Tensor:
     """As the codes are."""
-    return torch.from_numpy(packed.multiply(x.detach().float().contiguous().numpy())).to(x.dtype)
+    known = x.detach() if x.requires_grad else x
+    return torch.from_numpy(packed.multiply(np.ascontiguousarray(known.float().numpy()))).to(x.dtype)
 
 
 def _by_blocks(x: torch.Tensor, packed: Packed) -> torch.Tensor:

@@ -3,8 +3,8 @@
 Addresses are intp and need no alignment, but for stores that stream. Every vector is lowered to what the processor has
 (AVX-512, AVX2, SSE2, NEON), with the same bits: one multiplication, one rounding, no contraction but where it says so.
 
-Tests run them with all that the processor has and with nothing of it (`NUMBA_CPU_NAME=generic`); for aarch64 they are
-compiled only: nobody has run them there yet.
+Tests run them with all that the processor has and with nothing of it (`NUMBA_CPU_NAME=generic`); for aarch64 a test
+compiles most of them, and nobody has run them there yet.
 """
 
 from __future__ import annotations
