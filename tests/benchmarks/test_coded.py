@@ -17,7 +17,7 @@ def test_a_tuning_is_measured_on_what_the_file_holds(monkeypatch):
         weight = trained.model.blocks[0].up.weight
         before = weight.detach().clone()
         found = coded.tune(trained, 0.5, 0, 2, parts)
-        assert 0.45 < found["bits"] <= 0.5 < found["file_bits"]
+        assert 0.4 < found["bits"] <= 0.5 < found["file_bits"]
         assert torch.equal(trained.model.blocks[0].up.weight, before)
         assert "bits" not in coded.tune(trained, None, 0, 2, parts)
 
