@@ -11,7 +11,7 @@ import numpy as np
 from subbit.codecs.blocks import Filler
 from subbit.kernels.outputs import NO_SIGNS, finish, writes
 
-__all__ = ["Blocks"]
+__all__ = ["Blocks", "Shaped"]
 
 _TOGETHER = 1 << 20  # weights
 
@@ -72,3 +72,19 @@ class Blocks:
 
     def _memory(self) -> np.ndarray:
         return np.empty((min(self.step, self.rows), self.columns), np.float32)
+
+
+class Shaped:
+    """What has the shape of its blocks."""
+
+    blocks: Blocks
+
+    @property
+    def rows(self) -> int:
+        """Numbers that come out."""
+        return self.blocks.rows
+
+    @property
+    def columns(self) -> int:
+        """Numbers that go in."""
+        return self.blocks.columns

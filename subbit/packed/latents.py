@@ -10,7 +10,7 @@ from subbit.codecs.blocks import parallel
 from subbit.codecs.factors.layout import Head
 from subbit.kernels import kernel
 from subbit.packed.base import workers
-from subbit.packed.blocks import Blocks
+from subbit.packed.blocks import Blocks, Shaped
 
 __all__ = ["Latents"]
 
@@ -18,7 +18,7 @@ _LANES = 16  # rows of x at once
 
 
 @dataclass(frozen=True, eq=False)
-class Latents:
+class Latents(Shaped):
     """W = diag(row scales) · U · diag(latents) · Vᵀ · diag(column scales), of U and V eight signs in a byte."""
 
     into: np.ndarray  # uint8 (columns / 8, latents)
@@ -44,16 +44,6 @@ class Latents:
             head.grid.column_steps.astype(np.float32),
             blocks,
         )
-
-    @property
-    def rows(self) -> int:
-        """Numbers that come out."""
-        return self.blocks.rows
-
-    @property
-    def columns(self) -> int:
-        """Numbers that go in."""
-        return self.blocks.columns
 
     @property
     def nbytes(self) -> int:

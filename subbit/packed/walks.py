@@ -10,7 +10,7 @@ from subbit.codecs.blocks import parallel
 from subbit.codecs.trellis.reading import Reader
 from subbit.kernels import kernel
 from subbit.packed.base import workers
-from subbit.packed.blocks import Blocks
+from subbit.packed.blocks import Blocks, Shaped
 
 __all__ = ["Walks"]
 
@@ -19,7 +19,7 @@ _UNIT = 32  # columns that kernels take at once
 
 
 @dataclass(frozen=True, eq=False)
-class Walks:
+class Walks(Shaped):
     """`places` and `done` say where a row's bits begin, in the string and in its tile; look-ups are those of `even`.
 
     A weight's scale is that of its column, in units of a whole number of the table, times that of its row.
@@ -43,16 +43,6 @@ class Walks:
         by_class = scales[:, at] / (scales[0, at] or 1)
         rows, columns = by_class[reader.grid.of].astype(np.float32), (scales[0] / 1024).astype(np.float32)
         return cls(reader.string, reader.starts[row // reader.tile_rows] + done, done, even, columns, rows, blocks)
-
-    @property
-    def rows(self) -> int:
-        """Numbers that come out."""
-        return self.blocks.rows
-
-    @property
-    def columns(self) -> int:
-        """Numbers that go in."""
-        return self.blocks.columns
 
     @property
     def nbytes(self) -> int:

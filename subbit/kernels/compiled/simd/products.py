@@ -9,7 +9,19 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from subbit.kernels.compiled.simd.vectors import FLOAT, LANES, SHORT, WORD, fused, load, negated, splat, store, vector
+from subbit.kernels.compiled.simd.vectors import (
+    FLOAT,
+    LANES,
+    SHORT,
+    WORD,
+    fused,
+    load,
+    negated,
+    put_totals,
+    splat,
+    store,
+    vector,
+)
 
 __all__ = ["add_outer", "combine", "dots", "look_up", "scaled"]
 
@@ -150,11 +162,7 @@ def dots(
                 weight = negated(builder, load(builder, entry, kind, 4), load(builder, row_signs, SHORT, 2))
                 for number, place in zip(numbers, places, strict=True):
                     builder.store(fused(builder, weight, number, builder.load(place)), place)
-        wanted = ir.FunctionType(FLOAT, [FLOAT, kind])
-        total = cgutils.get_or_insert_function(builder.module, wanted, f"llvm.vector.reduce.fadd.v{LANES}f32")
-        for k, place in enumerate(place for row in held for place in row):
-            found = builder.call(total, (ir.Constant(FLOAT, 0.0), builder.load(place)), fastmath=("reassoc",))
-            store(builder, found, builder.add(sums, long(4 * k)), 4)
+        put_totals(builder, [place for row in held for place in row], sums)
         return context.get_dummy_value()
 
     known = isinstance(rows, types.IntegerLiteral) and isinstance(lanes, types.IntegerLiteral)

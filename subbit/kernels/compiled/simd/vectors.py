@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from llvmlite import ir
 from numba.core import cgutils
 
@@ -16,6 +18,7 @@ __all__ = [
     "load",
     "negated",
     "numbers_of",
+    "put_totals",
     "splat",
     "store",
     "vector",
@@ -62,3 +65,12 @@ def negated(builder: ir.IRBuilder, numbers: ir.Value, signs: ir.Value) -> ir.Val
 
 def numbers_of(value: int) -> ir.Constant:
     return ir.Constant(vector(WORD), [value] * LANES)
+
+
+def put_totals(builder: ir.IRBuilder, places: Sequence[ir.Value], target: ir.Value) -> None:
+    """The sums over the lanes of the vectors that stand in some places, in any order, one float32 behind the other."""
+    wanted = ir.FunctionType(FLOAT, [FLOAT, vector(FLOAT)])
+    total = cgutils.get_or_insert_function(builder.module, wanted, f"llvm.vector.reduce.fadd.v{LANES}f32")
+    for k, place in enumerate(places):
+        found = builder.call(total, (ir.Constant(FLOAT, 0.0), builder.load(place)), fastmath=("reassoc",))
+        store(builder, found, builder.add(target, ir.IntType(64)(4 * k)), 4)

@@ -10,7 +10,17 @@ from numba.core import cgutils, types
 from numba.extending import intrinsic
 
 from subbit.kernels.compiled.simd.rounding import rounded, write
-from subbit.kernels.compiled.simd.vectors import FLOAT, LANES, SHORT, WORD, fused, load, splat, store, vector
+from subbit.kernels.compiled.simd.vectors import (
+    FLOAT,
+    LANES,
+    SHORT,
+    WORD,
+    fused,
+    load,
+    put_totals,
+    splat,
+    vector,
+)
 
 __all__ = ["UNIT", "walk", "walk_dots"]
 
@@ -85,11 +95,7 @@ def walk_dots(
                         address = builder.add(at, builder.mul(x_pitch, _LONG(b)))
                         number = load(builder, builder.add(address, _LONG(4 * LANES * half)), kind, 4)
                         builder.store(fused(builder, values, number, builder.load(place)), place)
-        wanted = ir.FunctionType(FLOAT, [FLOAT, kind])
-        total = cgutils.get_or_insert_function(builder.module, wanted, f"llvm.vector.reduce.fadd.v{LANES}f32")
-        for k, place in enumerate(place for row in held for place in row):
-            found = builder.call(total, (ir.Constant(FLOAT, 0.0), builder.load(place)), fastmath=("reassoc",))
-            store(builder, found, builder.add(sums, _LONG(4 * k)), 4)
+        put_totals(builder, [place for row in held for place in row], sums)
         return context.get_dummy_value()
 
     literals = rows, lanes, weights, bits
