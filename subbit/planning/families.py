@@ -144,12 +144,12 @@ def compact_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
 def packed_joint(matrix: Matrix) -> list[Family]:
     """A trellis of one rate for all weights; up to one bit a weight one of those that decode and multiply fast."""
     rows, cols = matrix.weights.shape
-    states, few = matrix.state_bits, [rate for rate in _PACKED_RATES if rate <= 1]
-    groups = [_group(rate, cols) for rate in _PACKED_RATES]
+    states = matrix.state_bits
     bits, shares = zip(*estimate(matrix.weights, _PACKED_RATES, variable=False, state_bits=states), strict=True)
     options = [(Rate(_HEAD, matrix.energy, True), Trellis(1e-5, False, states))]
-    for rate, group, size, share in zip(_PACKED_RATES, groups, bits, shares, strict=True):
-        worse = 1 + _GROUPED * (group * rate) ** 2 * rate if rate in few and group > 1 else 1.0
+    for rate, size, share in zip(_PACKED_RATES, bits, shares, strict=True):
+        group = _group(rate, cols)
+        worse = 1 + _GROUPED * (group * rate) ** 2 * rate if group > 1 else 1.0
         error = min(worse * share, 1.0) * matrix.energy
         options.append((Rate(size, error, True), Trellis(rate, False, states, group=group)))
     return [_stepped(Trellis.id, options, rows * cols, lambda codec: codec)]
