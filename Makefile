@@ -3,13 +3,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test lint bench trust clean
 
 help:
 	@echo "make demo    train a model with template signs; then compress, verify, load and evaluate a real language model"
 	@echo "make test    run all tests"
 	@echo "make lint    ruff, mypy and the contracts between the layers"
 	@echo "make bench   measure rate and distortion beside the peers (about 15 minutes)"
+	@echo "make trust   flip, cut, forge, kill and soak files until something breaks (about an hour)"
 	@echo "make clean   remove the virtual environment and the demo's output"
 
 demo: .venv/.model
@@ -27,6 +28,9 @@ lint: .venv/.installed
 
 bench: .venv/.installed
 	$(BIN)/python -m benchmarks.rate
+
+trust: .venv/.installed
+	$(BIN)/python -m benchmarks.trust
 
 clean:
 	rm -rf .venv .demo
