@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from formats.bad.forge import xxh
 from tests.cli.process import save, subbit, weights
-from tests.formats.sbit.forge import xxh
 
 
 def names(folder: Path) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from formats.bad.forge import forge
 from tests.cli.process import subbit, weights
-from tests.formats.sbit.forge import forge
 
 
 def test_bits_per_weight_is_the_promised_object(home: Path) -> None:

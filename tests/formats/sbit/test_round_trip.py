@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from formats.bad.forge import forge, plain_index, plain_sections
 from subbit_formats.dtypes import ITEM_SIZES
 from subbit_formats.errors import SubbitError, UsageError
 from subbit_formats.sbit import Reader, Writer
-from tests.formats.sbit.forge import forge, plain_index, plain_sections
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), min_size=1, max_size=12)
 sizes = st.sampled_from([0, 1, 7, 8, 9, 63, 64, 65, 4095, 4096, 4097]) | st.integers(0, 9000)

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 import zstandard
 
+from formats.bad.forge import canonical, forge, plain_index, plain_sections, xxh
 from subbit_formats.errors import SubbitError
 from subbit_formats.sbit import Reader
 from subbit_formats.sbit.index import CodecRecord, ExtraRecord, Index, TensorRecord
 from subbit_formats.sbit.rules import RULES
 from subbit_formats.sbit.validate import check_index
-from tests.formats.sbit.forge import canonical, forge, plain_index, plain_sections, xxh
 
 Forger = Callable[[Path], Any]
 

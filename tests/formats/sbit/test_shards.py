@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from formats.bad.forge import canonical
 from subbit_formats.errors import SubbitError, UsageError
 from subbit_formats.sbit import Reader, ShardedReader, ShardedWriter, Writer, open_reader
 from subbit_formats.sbit.rules import SHARD_RULES
-from tests.formats.sbit.forge import canonical
 
 LIMIT = 10_000
 

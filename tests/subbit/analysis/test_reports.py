@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from formats.bad.forge import forge
 from subbit.analysis.bits_per_weight import count_bits
 from subbit.analysis.contents import count_parts, describe_file, list_tensors
 from subbit_formats.sbit import ShardedWriter, Writer, open_reader
-from tests.formats.sbit.forge import forge
 
 
 def test_every_byte_of_a_file_is_counted(tmp_path: Path) -> None:

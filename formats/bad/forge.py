@@ -1,4 +1,4 @@
-"""Build `.sbit` files by hand, right in every checksum and wrong in whatever a test asks for.
+"""Build `.sbit` files by hand, right in every checksum and wrong in whatever is asked for.
 
 Independent of the library's writer: SPEC.md alone, so that both are checked against each other.
 """
@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import xxhash
 
+__all__ = ["canonical", "forge", "forged", "plain_index", "plain_sections", "take_apart", "xxh"]
+
 
 def xxh(data: bytes) -> bytes:
+    """XXH3-128 in canonical form."""
     return xxhash.xxh3_128(data).digest()
 
 
 def canonical(value: Any) -> bytes:
+    """Canonical JSON, but for how some numbers are spelled."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 
@@ -49,20 +54,20 @@ def plain_index() -> dict[str, Any]:
 
 
 def plain_sections() -> list[bytes]:
+    """What `plain_index` describes."""
     return [b"abcdefghijkl", b"codes", b"", b"s", b"{}"]
 
 
-def forge(
-    path: Path,
+def forged(
     index: Any | None = None,
-    sections: list[bytes] | None = None,
+    sections: Sequence[bytes] | None = None,
     *,
-    header: dict[str, Any] | None = None,
-    digests: list[bytes] | None = None,
+    header: Mapping[str, Any] | None = None,
+    digests: Sequence[bytes] | None = None,
     padding: bytes = b"\0",
     tail: bytes = b"",
-) -> Path:
-    """Write a file; `index` may be JSON bytes, `header` overrides fields before the checksum is made."""
+) -> bytes:
+    """A file; `index` may be JSON bytes, `header` overrides fields before the checksum is made."""
     sections = plain_sections() if sections is None else sections
     raw = index if isinstance(index, bytes) else canonical(plain_index() if index is None else index)
     body = b""
@@ -84,7 +89,26 @@ def forge(
         "index_hash": xxh(raw + table),
         "body_hash": xxh(body + raw + table),
         "zeros": bytes(32),
-    } | (header or {})
+    } | dict(header or {})
     head = struct.pack("<8sHHIQQQQ16s16s32s", *fields.values())
-    path.write_bytes(head + xxh(head) + body + raw + table + tail)
+    return head + xxh(head) + body + raw + table + tail
+
+
+def forge(path: Path, *args: Any, **keywords: Any) -> Path:
+    """Write what `forged` makes of the further arguments."""
+    path.write_bytes(forged(*args, **keywords))
     return path
+
+
+def take_apart(data: bytes) -> tuple[dict[str, Any], list[bytes]]:
+    """The index of a good file and its sections: what `forged` makes the same file of."""
+    offset, size = struct.unpack_from("<QQ", data, 24)
+    index = json.loads(data[offset : offset + size])
+    owners = [size for tensor in index.get("tensors", []) for _, size in tensor["sections"]]
+    owners += [extra["size"] for extra in index.get("extras", [])]
+    sections, end = [], 128
+    for size in owners:
+        start = end if not size else -(-end // (64 if size >= 4096 else 8)) * (64 if size >= 4096 else 8)
+        end = start + size
+        sections.append(data[start:end])
+    return index, sections
