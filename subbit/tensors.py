@@ -55,6 +55,8 @@ def decode(encoded: Encoded, out: np.ndarray | None = None, parent: Parent = Non
         raise SubbitError(f"{encoded.codec!r} has no section {unknown[0]!r}", kind="section")
     if encoded.dtype not in FLOATS and not isinstance(codec, (Dense, Same)):
         raise SubbitError(f"{encoded.codec!r} cannot hold {encoded.dtype}", kind="dtype")
+    if encoded.weights == 0 and not isinstance(codec, (Dense, Same)):  # its sections could ask for any amount of memory
+        raise SubbitError(f"{encoded.codec!r} cannot hold shape {tuple(encoded.shape)}: no weights", kind="shape")
     return codec.decode(encoded, out)
 
 

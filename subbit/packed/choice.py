@@ -31,20 +31,21 @@ def pack(encoded: Encoded) -> Packed:
     codec = from_knobs(encoded.codec, encoded.knobs)
     rows, cols = matrix_shape(tuple(encoded.shape))
     filler = getattr(codec, "filler", None)
-    if filler is None or getattr(codec, "rotation", None) is not None or relative_part(codec) is not None:
+    together = getattr(codec, "rotation", None) is not None or relative_part(codec) is not None
+    if filler is None or together or not rows * cols:
         hint = "decode it; rotated and lossless tensors are whole or not at all, and a fine-tune needs its parent"
         raise UsageError(f"{encoded.codec!r} weights cannot stay packed", kind="packed", hint=hint)
     blocks = Blocks(rows, cols, partial(filler, encoded), encoded.bits // 8)
-    if isinstance(codec, Signed) and isinstance(codec.magnitudes, Vector) and rows * cols:
+    if isinstance(codec, Signed) and isinstance(codec.magnitudes, Vector):
         dim, entries, _ = codec.magnitudes.in_use(rows, cols)
         plane, flipped, sections = codec.parts(encoded)
         if entries <= _MOST_ENTRIES and hasattr(codec.signs, "angles") and not flipped:
             return Turning.of(codec.signs, plane, codec.magnitudes, sections, blocks)
         if entries <= _MOST_ENTRIES and dim == DIM:
             return Lines.of(codec.signs, plane, flipped, codec.magnitudes, sections, blocks)
-    if isinstance(codec, Trellis) and rows * cols and (even := (reader := codec.reader(encoded)).even):
+    if isinstance(codec, Trellis) and (even := (reader := codec.reader(encoded)).even):
         return Walks.of(reader, even, replace(blocks, make=lambda: reader.filler))
-    if isinstance(codec, Factors) and rows * cols:
+    if isinstance(codec, Factors):
         head = Head.from_sections(encoded.sections, rows, cols)
         if not head.residual:
             return Latents.of(head, blocks)

@@ -9,7 +9,9 @@ from checks import relative_error, same_bits, weights
 
 from subbit import tensors
 from subbit.codecs import Codec, DeadZone, Dense, LowBit, Signed, Uniform
+from subbit.coders.adaptive import IntegerWriter
 from subbit.errors import SubbitError
+from subbit.records import Encoded
 from subbit.signs import Hashed
 
 CODECS = [DeadZone(2.0), Uniform(4), Signed(Hashed(), LowBit(1.0)), Dense()]
@@ -77,6 +79,17 @@ def test_bad_importance(importance: np.ndarray) -> None:
     with pytest.raises(SubbitError) as caught:
         tensors.encode(weights((8, 9)), DeadZone(), importance)
     assert caught.value.kind == "importance"
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (0,), (0, 1 << 40)])
+def test_what_holds_no_weights_is_refused_before_its_sections_are_read(shape: tuple[int, ...]) -> None:
+    numbers = IntegerWriter()
+    numbers.add(np.array([2**32 - 1, 0, 0]))  # latents: as many as fit into no bytes of signs
+    sections = {"rows": b"", "columns": b"", "scales": np.float32(1).tobytes() + numbers.finish()}
+    with pytest.raises(SubbitError) as caught:
+        tensors.decode(Encoded("factors", {}, shape, "float32", sections))
+    assert caught.value.kind == "shape"
+    same_bits(tensors.decode(Dense().encode(np.zeros((0, 5), np.float32))), np.zeros((0, 5), np.float32))
 
 
 @pytest.mark.parametrize("shape", [(1,), (8, 1), (1, 9), (8, 9)])

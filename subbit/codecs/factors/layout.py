@@ -48,7 +48,7 @@ class Head:
     def from_sections(cls, sections: Mapping[str, Buffer], rows: int, cols: int) -> Head:
         """Read and check; raises :class:`SubbitError` (kind "section") for damage."""
         unit, latents, grid, residual = _read_scales(section_bytes(sections, "scales"), rows, cols, sections)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             largest = unit * grid.row_steps.max(initial=1)
         if int(latents.sum()) > SUM_LIMIT or not 0 <= largest < np.inf:
             raise SubbitError("scales of factors are out of range", kind="section")

@@ -160,6 +160,7 @@ def scales(unit: float, latents: list[int], rows: list[int], columns: list[int],
     return np.float32(unit).tobytes() + stream.finish()
 
 
+@pytest.mark.filterwarnings("error")
 def test_damaged_scales_are_refused() -> None:
     encoded = Factors(4.0).encode(weights((2, 3)))
     signs = {"rows": b"\1\2", "columns": b"\1\2"}
@@ -167,7 +168,7 @@ def test_damaged_scales_are_refused() -> None:
     assert np.isfinite(Factors().decode(replace(encoded, sections=signs | {"scales": good}))).all()
     for bad in (
         scales(np.nan, [5, 3], [0, 1], [1, 2, 3]), scales(-1.0, [5, 3], [0, 1], [1, 2, 3]),
-        scales(1e38, [5, 3], [0, 99], [1, 2, 3]), scales(1.0, [4096, 3], [0, 1], [1, 2, 3]),
+        scales(np.inf, [5, 3], [0, 0], [1, 2, 3]), scales(1e38, [5, 3], [0, 99], [1, 2, 3]), scales(1.0, [4096, 3], [0, 1], [1, 2, 3]),
         scales(1.0, [5, 3], [0, 193], [1, 2, 3]), scales(1.0, [5, 3], [0, 1], [1, 2, 193]),
         scales(1.0, [5, 3], [0, 1], [1, 2]), scales(1.0, [5], [0, 1], [1, 2, 3]),
         scales(1.0, [5, 3], [0, 1], [1, 2, 3], 6, 0), scales(1.0, [5, 3], [0, 1], [1, 2, 3], 3, 1),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -161,6 +163,14 @@ def test_a_damaged_section_is_named():
 def test_what_does_not_decode_by_rows_is_refused(codec):
     with pytest.raises(UsageError) as caught:
         pack(codec.encode(weight_for(codec, 64, 64)))
+    assert caught.value.kind == "packed"
+
+
+@pytest.mark.parametrize("shape", [(0, 64), (64, 0)])
+def test_no_weights_are_refused_before_their_sections_are_read(shape):
+    encoded = replace(DeadZone().encode(weight_for(DeadZone(), 64, 64)), shape=shape)
+    with pytest.raises(UsageError) as caught:
+        pack(encoded)
     assert caught.value.kind == "packed"
 
 
