@@ -22,6 +22,7 @@ def decompress(
     *,
     dtype: str | None = None,
     base: Checkpoint | None = None,
+    max_bytes: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Path:
@@ -29,11 +30,13 @@ def decompress(
 
     `dtype` is for the floating tensors; without it each keeps its own type. Tied tensors are written under each of
     their names. `output` defaults to the file's name with `.safetensors`; `base` is the parent checkpoint, for files
-    that were compressed against one. Raises :class:`SubbitError` for damage, a missing or another parent, an existing
-    output (unless `force`) or a full disk; nothing half-written stays behind.
+    that were compressed against one. With `max_bytes` a file that states more bytes of weights and extras is refused
+    (kind "max-bytes") before anything is decoded or written. Raises :class:`SubbitError` for damage, a missing or
+    another parent, an existing output (unless `force`) or a full disk; nothing half-written stays behind.
     """
     check_float(dtype)
     with open_file(path, base) as file:
+        file.archive.check_size(max_bytes, dtype)
         source = Path(path)
         name = source.name.removesuffix(".index.json").removesuffix(".sbit")
         target = Path(output) if output is not None else source.with_name(name + ".safetensors")

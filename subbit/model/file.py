@@ -51,7 +51,7 @@ class File(Mapping[str, Tensor]):
     @property
     def extras(self) -> tuple[str, ...]:
         """Names of the files that travel with the weights (config.json, tokenizer.json …)."""
-        return self.archive.extras
+        return tuple(self.archive.extras)
 
     def extra(self, name: str) -> bytes:
         """The content of one of them."""
@@ -83,30 +83,41 @@ class File(Mapping[str, Tensor]):
         self.close()
 
 
-def open_file(path: str | PathLike[str], base: Checkpoint | None = None) -> File:
+def open_file(path: str | PathLike[str], base: Checkpoint | None = None, *, max_bytes: int | None = None) -> File:
     """Map a `.sbit` file or a set of shards and check its header and index; reads no weights.
 
     `base` is the parent checkpoint (any file or folder that can be compressed, a `.sbit` file, or {name: array}) for
-    files that were compressed against one; the tensors that need it compare content hashes when they decode. Raises
-    :class:`SubbitError` for a file that is missing, damaged, newer, or no `.sbit` file.
+    files that were compressed against one; the tensors that need it compare content hashes when they decode.
+    `max_bytes` bounds what the file may hand out: a file is refused (kind "max-bytes") that states more bytes of
+    decoded tensors, each in its own type, and extras, all together. Raises :class:`SubbitError` for a file that is
+    missing, damaged, newer, or no `.sbit` file.
     """
     archive = open_reader(path)
     try:
+        archive.check_size(max_bytes)
         return File(archive, None if base is None else Parent(base))
     except BaseException:
         archive.close()
         raise
 
 
-def load(path: str | PathLike[str], dtype: str | None = None, base: Checkpoint | None = None) -> dict[str, Any]:
+def load(
+    path: str | PathLike[str],
+    dtype: str | None = None,
+    base: Checkpoint | None = None,
+    *,
+    max_bytes: int | None = None,
+) -> dict[str, Any]:
     """Decode every tensor: {name: array}; tied names share one array.
 
     `dtype` (such as "float32" or "bfloat16") is for the floating tensors; without it each keeps its own type. `base`
-    is the parent checkpoint, for files that were compressed against one (see :func:`open_file`). Raises
+    is the parent checkpoint, for files that were compressed against one (see :func:`open_file`). With `max_bytes` a
+    file that states more bytes than that, decoded, is refused (kind "max-bytes") before anything is decoded. Raises
     :class:`SubbitError` that names file and tensor for any damage, kind "parent" for a missing or another parent.
     """
     check_float(dtype)
     with open_file(path, base) as file:
+        file.archive.check_size(max_bytes, dtype)
         weights: dict[str, Any] = {name: file[name].decode(dtype=dtype) for name in file.archive.tensors}
         weights.update({name: weights[target] for name, target in file.aliases.items()})
         return weights

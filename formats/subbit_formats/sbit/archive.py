@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from subbit_formats.errors import UsageError
+from subbit_formats.dtypes import FLOATS, ITEM_SIZES
+from subbit_formats.errors import SubbitError, UsageError
 
 __all__ = ["Archive", "Entry", "Progress"]
 
@@ -51,7 +52,7 @@ class Archive(ABC):
     """An open `.sbit` file or set of shards; a context manager.
 
     `size` counts every byte on disk; `tensors` are the stored ones sorted by name, `aliases` the
-    other names of some of them, `extras` the names of the file-level sections.
+    other names of some of them, `extras` the file-level sections with their bytes after decompression.
     """
 
     path: Path
@@ -60,7 +61,7 @@ class Archive(ABC):
     metadata: dict[str, str]
     tensors: Mapping[str, Entry]
     aliases: Mapping[str, str]
-    extras: tuple[str, ...]
+    extras: Mapping[str, int]
 
     @abstractmethod
     def section(self, tensor: Entry | str, name: str) -> memoryview:
@@ -118,6 +119,21 @@ class Archive(ABC):
     def covered_weights(self) -> int:
         """How many numbers the bit budget covers."""
         return sum(entry.weights for entry in self.tensors.values() if entry.covered)
+
+    def decoded_bytes(self, dtype: str | None = None) -> int:
+        """Bytes of all tensors, decoded, floats as `dtype` if one is given, and of all extras, as the index states."""
+        kinds = (
+            (e.weights, dtype if dtype is not None and e.dtype in FLOATS else e.dtype) for e in self.tensors.values()
+        )
+        return sum(weights * ITEM_SIZES[kind] for weights, kind in kinds) + sum(self.extras.values())
+
+    def check_size(self, max_bytes: int | None, dtype: str | None = None) -> None:
+        """Raise :class:`SubbitError` (kind "max-bytes") where :meth:`decoded_bytes` are more; None: never."""
+        stated = self.decoded_bytes(dtype)
+        if max_bytes is not None and stated > max_bytes:
+            message = f"states {stated:,} bytes of weights and extras, {max_bytes:,} are allowed"
+            hint = "allow more if you trust the file and have the memory"
+            raise SubbitError(message, kind="max-bytes", path=self.path, hint=hint)
 
     def __enter__(self: _Archive) -> _Archive:
         return self

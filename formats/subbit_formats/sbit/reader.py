@@ -43,7 +43,7 @@ class Reader(Archive):
         self.version, self.size = (header.major, header.minor), header.file_size
         self.metadata, self.aliases = index.metadata, index.aliases
         self.tensors = _entries(self._contents)
-        self.extras = tuple(extra.name for extra in index.extras)
+        self.extras = {extra.name: extra.size if extra.raw_size is None else extra.raw_size for extra in index.extras}
         self._verified: set[int] = set()
 
     @property
@@ -78,7 +78,7 @@ class Reader(Archive):
         if name not in self.extras:
             hint = f"it has: {', '.join(self.extras) or 'none'}"
             raise UsageError(f"there is no extra {name!r}", kind="unknown-extra", path=self.path, hint=hint)
-        position = self.extras.index(name)
+        position = list(self.extras).index(name)
         number = len(self._contents.spans) - len(self.extras) + position
         stored = self._checked(number, f"extra {name!r}", None)
         try:
