@@ -18,7 +18,7 @@ from pathlib import Path
 
 from subbit_formats.errors import SubbitError, UsageError
 
-__all__ = ["AtomicFile", "refuse_existing"]
+__all__ = ["AtomicFile", "refuse_existing", "sync_folder", "translated"]
 
 _DAY = 24 * 60 * 60
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,46 +36,44 @@ class AtomicFile:
         _sweep(path)
         self._temp = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(8)}")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-        with _translated(path):
+        with translated(path):
             self._file = os.fdopen(os.open(self._temp, flags, 0o666), "w+b", buffering=2**20)
 
     def write(self, data: bytes | memoryview, *, at_start: bool = False) -> None:
         """Append the bytes, or overwrite the first ones of the file."""
-        with _translated(self.path):
+        with translated(self.path):
             if at_start:
                 self._file.seek(0)
             self._file.write(data)
 
     def sync(self) -> None:
         """Force all that was written to the disk and close the file; it still has its temporary name."""
-        with _translated(self.path):
+        with translated(self.path):
             self._file.flush()
             os.fsync(self._file.fileno())
             self._file.close()
 
-    def publish(self, target: Path | None = None) -> None:
-        """Give the synced file its name, or another in the same folder; replaces nothing unless forced."""
-        target = target or self.path
-        with _translated(target):
-            if self.force:
+    def publish(self, private: Path | None = None) -> None:
+        """Give the synced file its name, replacing nothing unless forced; or a `private` one in the same folder."""
+        target = private or self.path
+        with translated(target):
+            if self.force or private is not None:
                 self._temp.replace(target)
             else:
-                self._publish_new(target)
-            _sync_folder(target.parent)
+                self._publish_new()
+            sync_folder(target.parent)
 
-    def _publish_new(self, target: Path) -> None:
+    def _publish_new(self) -> None:
         try:
-            os.link(self._temp, target)  # unlike a rename, this fails when somebody was faster
+            os.link(self._temp, self.path)  # unlike a rename, this fails when somebody was faster
         except FileExistsError:
-            refuse_existing(target, force=False)
+            refuse_existing(self.path, force=False)
         except OSError:  # no hard links on this file system
-            refuse_existing(target, force=False)
-            self._temp.replace(target)
-        else:
-            self._temp.unlink()
+            refuse_existing(self.path, force=False)
+            self._temp.replace(self.path)
 
     def discard(self) -> None:
-        """Remove the temporary file; does nothing after `publish`."""
+        """Remove the temporary name, if there still is one; what was published stays."""
         with suppress(OSError):
             self._file.close()
         with suppress(OSError):
@@ -96,7 +94,8 @@ def refuse_existing(path: Path, *, force: bool) -> None:
 
 
 @contextmanager
-def _translated(path: Path) -> Iterator[None]:
+def translated(path: Path) -> Iterator[None]:
+    """Turn what the system refuses into a :class:`SubbitError` with a way out."""
     try:
         yield
     except OSError as error:
@@ -107,15 +106,19 @@ def _translated(path: Path) -> Iterator[None]:
         raise SubbitError(message, kind="unwritable", path=path, hint=hint) from error
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Force the names in a folder to the disk, where the system can do that; raises OSError if the disk fails."""
     if os.name != "posix":  # other systems cannot open folders
         return
-    with suppress(OSError):  # some file systems cannot sync folders; the file is published all the same
+    try:
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
         finally:
             os.close(handle)
+    except OSError as error:
+        if error.errno == errno.EIO:  # all else: a file system that cannot; the names are given all the same
+            raise
 
 
 def _sweep(path: Path) -> None:

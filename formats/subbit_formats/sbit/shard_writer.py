@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
 from subbit_formats.sbit.header import DIGEST_BYTES, HEADER_BYTES, Header
 from subbit_formats.sbit.index import encode
 from subbit_formats.sbit.limits import LARGE_ALIGNMENT
+from subbit_formats.sbit.replacing import alone, existing, remove_others, settle
 from subbit_formats.sbit.rules import broken
-from subbit_formats.sbit.shards import INDEX_SUFFIX, SHARD_VERSION, ShardFile, ShardIndex, ShardMetadata
+from subbit_formats.sbit.shards import INDEX_SUFFIX, SHARD_VERSION, ShardFile, ShardIndex, ShardMetadata, parked
 from subbit_formats.sbit.writer import Writer
 
 __all__ = ["ShardedWriter"]
@@ -27,8 +28,8 @@ class ShardedWriter:
     """Shards being written, with the interface of :class:`Writer`.
 
     A new shard starts where the next tensor would take the file over `shard_bytes` (one tensor is
-    never split; the extras, all in the first shard, are not counted). All shards take their names
-    at the end and the index comes last, so that a set is whole or has no index that fits it.
+    never split; the extras, all in the first shard, are not counted). The set is published at once
+    (see `replacing`): whoever opens its index finds the old set or the new one, whenever this ends.
     """
 
     def __init__(
@@ -46,9 +47,6 @@ class ShardedWriter:
         if self.path.suffix != ".sbit":
             raise UsageError("shards need a name in .sbit", kind="name", path=path, hint="add .sbit")
         self._limit, self._metadata, self._force = shard_bytes, dict(metadata or {}), force
-        self._old = _existing(self.path)
-        for old in self._old:
-            refuse_existing(old, force=force)
         self._shards = [Writer(self.path, self._metadata, force=force)]
         self._used = self._empty = HEADER_BYTES + _MARGIN + len(encode(self._metadata))
         self._shard_of: dict[str, int] = {}
@@ -116,23 +114,23 @@ class ShardedWriter:
 
     def _publish(self) -> None:
         headers = [shard.finish() for shard in self._shards]
-        count = len(headers)
-        stem = self.path.stem
+        if len(headers) == 1:
+            self._shards[0].publish()
+            return
+        stem, count = self.path.stem, len(headers)
         names = [f"{stem}-{number:05}-of-{count:05}.sbit" for number in range(1, count + 1)]
-        paths = [self.path] if count == 1 else [self.path.with_name(name) for name in names]
-        done: list[Path] = []
-        try:
-            for shard, path in zip(self._shards, paths, strict=True):
-                shard.publish(path)
-                done.append(path)
-            if count > 1:
-                done.append(self._publish_index(names, headers))
-        except BaseException:
-            for path in done:
-                path.unlink(missing_ok=True)
-            raise
-        for old in set(self._old) - set(done):
-            old.unlink(missing_ok=True)
+        with alone(self.path.parent):
+            for old in existing(self.path):  # somebody may have been faster
+                refuse_existing(old, force=self._force)
+            try:
+                for shard, name, header in zip(self._shards, names, headers, strict=True):
+                    shard.park(parked(self.path.with_name(name), header.body_hash.hex()))
+                index = self._publish_index(names, headers)
+            except BaseException:
+                with suppress(OSError):
+                    settle(self.path)
+                raise
+            remove_others(self.path, [index, *(self.path.with_name(name) for name in names)])
 
     def _publish_index(self, names: list[str], headers: list[Header]) -> Path:
         sizes = [header.file_size for header in headers]
@@ -151,14 +149,3 @@ class ShardedWriter:
         finally:
             file.discard()
         return path
-
-
-def _existing(path: Path) -> list[Path]:
-    """The files of an earlier output of the same name, whole or in shards."""
-    shard = re.compile(re.escape(path.stem) + r"-\d{5}-of-\d{5}\.sbit")
-    plain = {path.name, path.name + INDEX_SUFFIX}
-    try:
-        names = sorted(entry.name for entry in path.parent.iterdir())
-    except OSError:  # the writer of the first shard says what is wrong with the folder
-        return []
-    return [path.with_name(name) for name in names if name in plain or shard.fullmatch(name)]

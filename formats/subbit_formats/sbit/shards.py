@@ -30,11 +30,14 @@ __all__ = [
     "ShardMetadata",
     "ShardedReader",
     "open_reader",
+    "parked",
+    "read_index",
 ]
 
 INDEX_SUFFIX = ".index.json"
 SHARD_VERSION = 1
 _SHARD_NAME = re.compile(r"[^/\\:\0]{1,250}\.sbit")
+_HASH = re.compile(r"[0-9a-f]{32}")
 
 
 class ShardFile(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,7 +75,19 @@ def open_reader(path: str | os.PathLike[str], understood: Collection[str] = ()) 
     path = Path(path)
     if not path.exists() and path.with_name(path.name + INDEX_SUFFIX).exists():
         path = path.with_name(path.name + INDEX_SUFFIX)
-    return ShardedReader(path, understood) if path.suffix == ".json" else Reader(path, understood)
+    if path.suffix != ".json":
+        return Reader(path, understood)
+    try:
+        return ShardedReader(path, understood)
+    except SubbitError as error:
+        if error.kind not in ("shard-missing", "shard-mismatch"):
+            raise
+    return ShardedReader(path, understood)  # once more: a writer may just have replaced the set
+
+
+def parked(shard: Path, xxh3: str) -> Path:
+    """Where a shard with this body hash waits for its name until the index says that the set is the new one."""
+    return shard.with_name(f".{shard.name}.{xxh3}")
 
 
 class ShardedReader(Archive):
@@ -82,7 +97,7 @@ class ShardedReader(Archive):
         self.path = Path(path)
         self._shards: dict[str, Reader] = {}
         try:
-            size, self._index = _read_index(self.path)
+            size, self._index = read_index(self.path)
             for name, file in sorted(self._index.files.items()):
                 self._shards[name] = self._open_shard(name, file, understood)
             self._check_map()
@@ -136,7 +151,9 @@ class ShardedReader(Archive):
 
     def _open_shard(self, name: str, file: ShardFile, understood: Collection[str]) -> Reader:
         path = self.path.with_name(name)
-        if not path.exists():
+        if _HASH.fullmatch(file.xxh3) and os.path.exists(parked(path, file.xxh3)):  # noqa: PTH110 - see below
+            path = parked(path, file.xxh3)
+        if not os.path.exists(path):  # noqa: PTH110 - unlike Path.exists it takes a name that is too long for the system
             raise broken("shard-missing", f"its shard {name!r} is missing")
         shard = Reader(path, understood)
         if (shard.size, shard.body_hash.hex()) != (file.size, file.xxh3):
@@ -153,7 +170,8 @@ class ShardedReader(Archive):
             raise broken("shard-map", f"index and shard {file!r} disagree about this tensor", tensor=name)
 
 
-def _read_index(path: Path) -> tuple[int, ShardIndex]:
+def read_index(path: Path) -> tuple[int, ShardIndex]:
+    """The size of a shard index and what it says, validated; raises :class:`SubbitError`."""
     data = map_file(path) or b""
     if len(data) > MAX_SHARD_INDEX_BYTES:
         raise broken("shard-index", f"an index of {len(data)} bytes is too large")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +12,11 @@ import msgspec
 import xxhash
 
 from subbit_formats.errors import SubbitError, UsageError
-from subbit_formats.sbit.atomic import AtomicFile
+from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
 from subbit_formats.sbit.header import HEADER_BYTES, VERSION, Header, digest
 from subbit_formats.sbit.index import CodecRecord, ExtraRecord, Index, TensorRecord, aligned, encode
 from subbit_formats.sbit.limits import MAX_INDEX_BYTES
+from subbit_formats.sbit.replacing import alone, existing, remove_others, settle
 from subbit_formats.sbit.rules import broken
 from subbit_formats.sbit.validate import check_extra, check_index, check_knobs, check_name, check_tensor
 
@@ -29,7 +31,7 @@ class Writer:
     Tensors must be added sorted by name; aliases and extras in any order. The same calls give the
     same bytes. Memory holds the index and the compressed extras, no tensor. Raises
     :class:`SubbitError` for whatever the format or the disk refuses, :class:`UsageError` where the
-    output exists and `force` is not set.
+    output exists, as a file or in shards, and `force` is not set.
     """
 
     def __init__(
@@ -46,6 +48,10 @@ class Writer:
         self._body = xxhash.xxh3_128()
         self._end = HEADER_BYTES
         self._index_bytes = len(encode(self._metadata))
+        with suppress(OSError), alone(self.path.parent):
+            settle(self.path)  # what a killed writer left
+        for old in existing(self.path):
+            refuse_existing(old, force=force)
         self._file = AtomicFile(self.path, force=force)
         self._file.write(bytes(HEADER_BYTES))
 
@@ -129,9 +135,15 @@ class Writer:
         self._file.sync()
         return header
 
-    def publish(self, target: Path | None = None) -> None:
-        """Give the finished file its name; :class:`ShardedWriter` chooses another one than `path`."""
-        self._file.publish(target)
+    def publish(self) -> None:
+        """Give the finished file its name; what stood there before, a file or a set of shards, is gone afterwards."""
+        with alone(self.path.parent):
+            self._file.publish()
+            remove_others(self.path, [self.path])
+
+    def park(self, name: Path) -> None:
+        """Give the finished file a private name in its folder, for :class:`ShardedWriter`."""
+        self._file.publish(name)
 
     def discard(self) -> None:
         """Remove what was written; does nothing once the file is published."""

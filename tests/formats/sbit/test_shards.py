@@ -218,6 +218,12 @@ def test_each_rule_has_a_bad_set() -> None:
     assert {kind for _, kind, _ in BAD} == set(SHARD_RULES)
 
 
+@pytest.mark.parametrize("length", [225, 250])
+def test_a_shard_name_that_is_too_long_for_the_system(shards: Path, length: int) -> None:
+    rewrite(shards, lambda index: rename(index, "ä" * length + ".sbit"))
+    assert kind_of(shards) == "shard-missing"
+
+
 def test_one_tensor_in_two_shards(shards: Path) -> None:
     def twice(index: Any) -> None:
         copy = "m-00004-of-00003.sbit"
