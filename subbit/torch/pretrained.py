@@ -61,20 +61,42 @@ def load_tokenizer(path: str | PathLike[str]) -> Any:
 def build(settings: Mapping[str, Any], dtype: torch.dtype | str | None = None) -> torch.nn.Module:
     """The transformers model that a config.json describes, its parameters on the meta device: they have no memory yet.
 
-    `dtype` is for its parameters; without it the configuration decides. Raises :class:`SubbitError` (kind
-    "architecture") for a model that transformers lacks.
+    `dtype` is for its parameters; without it the configuration decides. What it says about implementations is ignored:
+    they may be code from elsewhere. Raises :class:`SubbitError`, kind "architecture" for a model that transformers
+    lacks, kind "config" for settings that it cannot build.
     """
     transformers = package("transformers")
-    name = (settings.get("architectures") or ["?"])[0]
-    architecture = getattr(transformers, name, None)
-    config_class = getattr(architecture, "config_class", None)
-    if architecture is None or config_class is None:
-        text = f"transformers {transformers.__version__} has no model {name!r}"
-        raise SubbitError(text, kind="architecture", hint=_PASS_IT)
+    architecture = _architecture(transformers, settings)
     own = dtype or settings.get("dtype") or settings.get("torch_dtype") or torch.float32
     with _default_dtype(torch_dtype(own)), _without_memory():
-        built: torch.nn.Module = architecture(config_class.from_dict(dict(settings)))
+        try:
+            built: torch.nn.Module = architecture(architecture.config_class.from_dict(without_code(settings)))
+        except Exception as error:  # anything at all, where settings do not fit together
+            text = f"transformers cannot build what its config.json describes: {type(error).__name__}: {error}"
+            raise SubbitError(text, kind="config", hint=_PASS_IT) from error
     return built
+
+
+def without_code(settings: Any) -> Any:
+    """Settings without those that name an implementation: transformers would fetch and run code of that name."""
+    if isinstance(settings, Mapping):
+        return {
+            key: without_code(value)
+            for key, value in settings.items()
+            if "_implementation" not in key and key not in ("auto_map", "custom_pipelines")
+        }
+    return [without_code(value) for value in settings] if isinstance(settings, list) else settings
+
+
+def _architecture(transformers: Any, settings: Mapping[str, Any]) -> Any:
+    names = settings.get("architectures")
+    name = names[0] if isinstance(names, list) and names else None
+    found = getattr(transformers, name, None) if isinstance(name, str) else None
+    model = isinstance(found, type) and issubclass(found, transformers.PreTrainedModel)
+    if not model or getattr(found, "config_class", None) is None:
+        text = f"transformers {transformers.__version__} has no model {name!r}"
+        raise SubbitError(text, kind="architecture", hint=_PASS_IT)
+    return found
 
 
 def parse_settings(text: bytes) -> dict[str, Any]:

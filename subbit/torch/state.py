@@ -64,7 +64,7 @@ def torch_dtype(name: torch.dtype | str) -> torch.dtype:
     """The torch type of a canonical name; raises :class:`SubbitError` (kind "dtype") where there is none."""
     if isinstance(name, torch.dtype):
         return name
-    if name not in ITEM_SIZES:
+    if not isinstance(name, str) or name not in ITEM_SIZES:
         raise SubbitError(f"unknown element type {name!r}", kind="dtype", hint=f"known: {', '.join(ITEM_SIZES)}")
     dtype = getattr(torch, name, None)
     if not isinstance(dtype, torch.dtype):

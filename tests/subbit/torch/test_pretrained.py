@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ import torch
 
 import subbit
 from subbit.torch import SubbitLinear, load_model, load_tokenizer, state_dict
+from subbit.torch.pretrained import build
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 transformers = pytest.importorskip("transformers")
@@ -123,6 +125,13 @@ def test_without_configuration_or_tokenizer(tmp_path: Path) -> None:
         ("[]", "config"),
         ('{"architectures": ["Nothing"]}', "architecture"),
         ("{}", "architecture"),
+        ('{"architectures": 5}', "architecture"),
+        ('{"architectures": [["LlamaForCausalLM"]]}', "architecture"),
+        ('{"architectures": ["AutoTokenizer"]}', "architecture"),
+        ('{"architectures": ["AutoModel"]}', "architecture"),
+        ('{"architectures": ["LlamaForCausalLM"], "hidden_size": -1}', "config"),
+        ('{"architectures": ["LlamaForCausalLM"], "hidden_size": [1]}', "config"),
+        ('{"architectures": ["LlamaForCausalLM"], "dtype": ["float32"]}', "dtype"),
     ],
 )
 def test_a_configuration_that_names_no_model(tmp_path: Path, config: str, kind: str) -> None:
@@ -132,6 +141,21 @@ def test_a_configuration_that_names_no_model(tmp_path: Path, config: str, kind: 
     with pytest.raises(subbit.SubbitError) as caught:
         load_model(tmp_path / "m.sbit")
     assert caught.value.kind == kind
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation", "_attn_implementation_internal"])
+def test_a_configuration_names_no_code(stored: Path, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched = []
+    for module in ("integrations.hub_kernels", "modeling_utils", "modeling_flash_attention_utils"):
+        for name in ("get_kernel", "load_and_register_attn_kernel", "lazy_import_flash_attention"):
+            where = f"transformers.{module}.{name}"
+            monkeypatch.setattr(where, lambda *_, **__: fetched.append(1), raising=False)
+    config = json.loads((stored.parent / "model" / "config.json").read_text())
+    evil = {key: "someone/code@main:run", "auto_map": {"AutoConfig": "someone/code--config.Config"}}
+    model = build(config | evil | {"other": {"inner": evil}, "layers": [evil]})
+    assert not fetched
+    assert model.config._attn_implementation in ("sdpa", "eager")
+    assert "someone/code" not in model.config.to_json_string()
 
 
 def test_missing_package_names_the_command(stored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
