@@ -19,6 +19,7 @@ __all__ = ["WAY_OUT", "Relative", "content_hash"]
 
 _Self = TypeVar("_Self", bound="Relative")
 WAY_OUT = "pass the checkpoint that it was compressed against with --base (base=)"
+_FINITE = "write it again against a checkpoint without them"
 
 
 def content_hash(tensor: np.ndarray) -> str:
@@ -43,7 +44,8 @@ class Relative:
 
     def __post_init__(self) -> None:
         if self.parent is not None and not re.fullmatch("[0-9a-f]{32}", str(self.parent)):
-            raise SubbitError(f"parent is {self.parent!r}, not a content hash of 32 hex digits", kind="parent")
+            text = f"parent is {str(self.parent)[:40]!r}, not a content hash of 32 hex digits"
+            raise SubbitError(text, kind="parent", hint="write it again with a current subbit")
 
     def given(self: _Self, tensor: np.ndarray) -> _Self:
         """The same with the parent's tensor at hand; a :class:`SubbitError` (kind "parent") if its hash is another."""
@@ -75,5 +77,5 @@ class Relative:
         with np.errstate(over="ignore"):
             block: np.ndarray = tensor.reshape(rows, cols)[start:stop].astype(np.float32)
         if not np.isfinite(block).all():
-            raise SubbitError("the parent's tensor has NaN or infinite weights", kind="parent")
+            raise SubbitError("the parent's tensor has NaN or infinite weights", kind="parent", hint=_FINITE)
         return block

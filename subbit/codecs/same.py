@@ -11,7 +11,7 @@ from subbit.codecs.base import stored_knobs
 from subbit.codecs.blocks import output_for
 from subbit.codecs.dense import copy_exact
 from subbit.errors import SubbitError
-from subbit.parents import Relative, content_hash
+from subbit.parents import WAY_OUT, Relative, content_hash
 from subbit.records import Encoded, Shape
 from subbit_formats.dtypes import dtype_name
 
@@ -44,5 +44,5 @@ class Same(Relative):
         tensor = self.tensor
         if (tuple(encoded.shape), encoded.dtype) != (tensor.shape, dtype_name(tensor.dtype)):
             text = f"the parent's tensor is {tensor.dtype} {tensor.shape}, not {encoded.dtype} {tuple(encoded.shape)}"
-            raise SubbitError(text, kind="parent")
+            raise SubbitError(text, kind="parent", hint=WAY_OUT)
         return copy_exact(tensor, output_for(encoded, out))

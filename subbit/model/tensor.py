@@ -17,6 +17,11 @@ from subbit_formats.sbit import Archive, Entry
 
 __all__ = ["PARENT_KEY", "Tensor", "check_float"]
 
+_OF_THE_FILE = frozenset(("codec", "dtype", "knobs", "section", "shape", "template"))
+"""Kinds of what is wrong with a tensor whose checksums are right."""
+_MEMORY = "decode it where there is more, or into an array of your own; max_bytes= refuses such files"
+_WAY_OUT = "its checksums are right, so the program that wrote it is at fault: write it again with a current subbit"
+
 PARENT_KEY = "subbit.base"
 """Metadata key of the parent checkpoint's file name: a hint for people, content hashes decide."""
 
@@ -88,7 +93,7 @@ class Tensor:
         except SubbitError as error:
             raise self._named(error) from None
         except MemoryError:
-            raise self._named(SubbitError("does not fit into memory", kind="memory")) from None
+            raise self._named(SubbitError("does not fit into memory", kind="memory", hint=_MEMORY)) from None
 
     def packed(self) -> Packed:
         """Check the sections' checksums and make the weights ready to be multiplied by as they are stored.
@@ -104,7 +109,10 @@ class Tensor:
         parent = self.archive.metadata.get(PARENT_KEY)
         if error.kind == "parent" and error.path is None and parent is not None:
             error.hint = f"{error.hint}; its name was {parent!r}" if error.hint else f"its name was {parent!r}"
-        return error.at(path=self.archive.path, tensor=self.entry.name)
+        of_the_file = error.kind in _OF_THE_FILE
+        if of_the_file and error.hint is None:
+            error.hint = _WAY_OUT
+        return error.at(path=self.entry.path, tensor=self.entry.name, offset=self.entry.offset if of_the_file else None)
 
 
 def check_float(dtype: str | None) -> None:

@@ -36,6 +36,10 @@ class Entry(Struct, frozen=True, kw_only=True, gc=False):
     """All that it adds to its file: sections, the padding before them, digests, and its index entry."""
     first: int
     """The number of its first section in its file."""
+    path: Path
+    """The file that holds it: of several shards, one."""
+    offset: int
+    """Where in that file its sections start."""
 
     @property
     def weights(self) -> int:

@@ -42,7 +42,7 @@ class Reader(Archive):
         header, index = self._contents.header, self._contents.index
         self.version, self.size = (header.major, header.minor), header.file_size
         self.metadata, self.aliases = index.metadata, index.aliases
-        self.tensors = _entries(self._contents)
+        self.tensors = _entries(self._contents, self.path)
         self.extras = {extra.name: extra.size if extra.raw_size is None else extra.raw_size for extra in index.extras}
         self._verified: set[int] = set()
 
@@ -158,7 +158,7 @@ class Reader(Archive):
         return section
 
 
-def _entries(contents: Contents) -> dict[str, Entry]:
+def _entries(contents: Contents, path: Path) -> dict[str, Entry]:
     entries = {}
     number, before = 0, HEADER_BYTES
     for tensor in contents.index.tensors:
@@ -174,6 +174,8 @@ def _entries(contents: Contents) -> dict[str, Entry]:
             sections=dict(tensor.sections),
             stored_bytes=end - before + DIGEST_BYTES * len(tensor.sections) + len(encode(tensor)) + 1,
             first=number,
+            path=path,
+            offset=contents.spans[number][0] if tensor.sections else before,
         )
         number, before = number + len(tensor.sections), end
     return entries
