@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.jit import jit, keep
 from subbit.kernels.compiled.rows import read_code
 from subbit.kernels.compiled.simd import move
 from subbit.kernels.compiled.simd.transposing import transpose_bytes
@@ -39,6 +39,7 @@ def columns(packed, width, order, codes):  # type: ignore[no-untyped-def]
                 transpose_bytes(source + j, pitch, places + 4 * (start + i), there + i, np.intp(_TILE))
             for k in range(_SIDE):  # whole lines of the cache: columns may be a power of two apart
                 move(there + _TILE * k, target + rows * (j + k) + start, 64)
+    keep(lines)
 
 
 @jit

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numba
 import numpy as np
 
-__all__ = ["aligned", "jit"]
+__all__ = ["aligned", "jit", "keep"]
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -26,3 +26,9 @@ def aligned(count):  # type: ignore[no-untyped-def]
     memory = np.empty(count + 16, np.float32)
     first = ((64 - (memory.ctypes.data & 63)) & 63) >> 2
     return memory[first : first + count], memory
+
+
+@jit
+def keep(array):  # type: ignore[no-untyped-def]
+    """Hold an array to here: it is freed behind its last mention, even while its address is in use."""
+    return array.size

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.jit import jit, keep
 from subbit.kernels.compiled.simd import look_up
 
 __all__ = ["multiply"]
@@ -36,6 +36,7 @@ def _product(lanes: int, together: int) -> Any:
             for i in range(np.uint64(first), np.uint64(stop)):
                 at = np.intp(i)
                 look_up(here + at, code_pitch, there, pitch, target + 4 * lanes * (at - first), lanes, together)
+        keep(tables)
 
     return product
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.jit import jit, keep
 from subbit.kernels.compiled.simd import add_outer, combine, look_up
 
 __all__ = ["multiply"]
@@ -79,6 +79,7 @@ def _product(lanes: int, together: int) -> Any:
                         signs[k, j] *= np.float32(-1)
                         turn(entries[j], x[(block + k) * dim + j], np.float32(2) * signs[k, j], numbers[0], tables[k])
                         events[k] += 1
+        keep(tables)
 
     return product
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from subbit.kernels.compiled.finish import finish_row
-from subbit.kernels.compiled.jit import jit
+from subbit.kernels.compiled.jit import jit, keep
 from subbit.kernels.compiled.rows import address, on_lines, read_code, unpack_rows
 from subbit.kernels.compiled.sign_planes import angle
 from subbit.kernels.compiled.simd import AT_ONCE, LANES, fence, gather_row, scaled
@@ -58,6 +58,8 @@ def _in_registers(octets: int, kind: int, stream: bool, flipped: bool, turned: b
             )  # fmt: skip
         if stream:
             fence()
+        keep(entries)
+        keep(seams)
 
     return loop
 
@@ -91,3 +93,4 @@ def _gather_pieces(packed, width, table, dim, scales, words, out, kind, stream):
             start = first * dim
             count = min(at_once * dim, cols - start)
             finish_row(here, signs, start, count, target + size * start, kind, stream, spare)
+    keep(held)
