@@ -41,6 +41,7 @@ def decoder(found: Mapping[str, Buffer], rows: int, cols: int, signed: bool) -> 
         first, last = np.searchsorted(beyond.positions, [start * cols, stop * cols])
         row, col = np.divmod(beyond.positions[first:last] - start * cols, cols)
         unit = row_steps[start + row] * columns[col]
-        block[row, col] = beyond.values[first:last].astype(np.float32) * unit
+        with np.errstate(over="ignore"):
+            block[row, col] = beyond.values[first:last].astype(np.float32) * unit
 
     return fill, size

@@ -144,6 +144,14 @@ def test_weights_beyond_the_last_level_are_exact_to_a_step() -> None:
     check_codec(DeadZone(3.0), weight, max_error=0.01)
 
 
+@pytest.mark.filterwarnings("error")
+def test_weights_beyond_an_output_are_infinite_without_a_warning() -> None:
+    weight = weights((128, 128))
+    weight[5, 7] = -1e6
+    decoded = DeadZone(3.0).decode(DeadZone(3.0).encode(weight), np.empty(weight.shape, np.float16))
+    assert np.flatnonzero(np.isneginf(decoded)).tolist() == [5 * 128 + 7]
+
+
 def test_several_blocks_of_rows() -> None:
     check_codec(DeadZone(1.0), weights((700, 900)), max_error=0.35)
 
