@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from subbit_cli.options import echo_json, help_without_command, json_output
-from subbit_cli.tables import aligned, dimensions, rate, shown, totals
+from subbit_cli.tables import aligned, dimensions, number, rate, shown, totals
 from subbit_cli.wall import wall
 
 __all__ = ["command"]
@@ -56,7 +56,8 @@ def bits_per_weight(file: str, as_json: bool) -> None:
 def tensors(file: str, as_json: bool) -> None:
     """List tensors with codec, knobs and sections.
 
-    FILE is a .sbit file or the index of a sharded one. Sections are the named parts of a coded tensor.
+    FILE is a .sbit file or the index of a sharded one. Sections are the named parts of a coded tensor; the error is
+    the relative squared one that was measured when the file was written.
     """
     from subbit.analysis.contents import list_tensors
     from subbit_formats.sbit import open_reader
@@ -67,10 +68,13 @@ def tensors(file: str, as_json: bool) -> None:
         echo_json(result)
         return
     rows = [
-        (dimensions(t["shape"]), t["dtype"], t["codec"], t["name"], _sections(t["sections"]), _compact(t["knobs"]))
+        (
+            number(t["error"], 5), dimensions(t["shape"]), t["dtype"], t["codec"], t["name"], _sections(t["sections"]),
+            _compact(t["knobs"]),
+        )
         for t in result["tensors"]
-    ]
-    click.echo(aligned(("shape", "dtype", "codec", "tensor", "bytes", "knobs"), rows, right=0))
+    ]  # fmt: skip
+    click.echo(aligned(("error", "shape", "dtype", "codec", "tensor", "bytes", "knobs"), rows, right=1))
     for alias, target in result["aliases"].items():
         click.echo(f"{shown(alias)} is tied to {shown(target)}")
 

@@ -8,7 +8,7 @@ import click
 
 from subbit_cli.options import base, echo_json, json_output, quiet
 from subbit_cli.progress import progress_bar
-from subbit_cli.tables import aligned, number, shown
+from subbit_cli.tables import aligned, number, shown, totals
 
 __all__ = ["command"]
 
@@ -17,7 +17,7 @@ __all__ = ["command"]
 @click.argument("file", type=click.Path())
 @click.option(
     "--against", type=click.Path(), metavar="CHECKPOINT",
-    help="Also decode every tensor and measure its error against this checkpoint.",
+    help="Also decode every tensor, measure its error against this checkpoint, and compare it with what FILE states.",
 )  # fmt: skip
 @base
 @json_output
@@ -26,8 +26,10 @@ def command(file: str, against: str | None, base: str | None, as_json: bool, qui
     """Check every byte of a .sbit file.
 
     FILE is a .sbit file or the index of a sharded one. With --base the tensors of the parent checkpoint are compared
-    with the content hashes in the file, too. Exit code 0: all bytes match their checksums, 1: damaged.
+    with the content hashes in the file, too. Exit code 0: all bytes match their checksums, 1: damaged, or with
+    --against an error that is not the stated one.
     """
+    from subbit.analysis.bits_per_weight import count_bits
     from subbit.analysis.contents import count_parts
     from subbit_formats.sbit import open_reader
 
@@ -45,7 +47,9 @@ def command(file: str, against: str | None, base: str | None, as_json: bool, qui
 
             verified = subbit.verify(file, against, report, base=base)
             if against is not None:
-                result["errors"] = verified.errors
+                counted = count_bits(archive)
+                result |= {"coded": counted["coded"], "file": counted["file"]}
+                result |= {"errors": verified.errors, "stated": verified.stated}
     if as_json:
         echo_json(result)
     else:
@@ -66,3 +70,5 @@ def _print(result: dict[str, Any]) -> None:
         click.echo("\n" + aligned(("error", "tensor"), rows, right=1))
     lossless = len(result["errors"]) - len(lossy)
     click.echo(f"\n{len(lossy):,} tensors differ (relative squared error), {lossless:,} are equal to the original")
+    click.echo("these are the errors that the file states" if result["stated"] else "the file states no errors")
+    click.echo("\n" + totals(result))

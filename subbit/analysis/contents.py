@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
+from subbit.figures import stated_errors
 from subbit_formats.sbit import Archive
 from subbit_formats.sbit.header import HEADER_BYTES, Header
 
@@ -15,7 +17,11 @@ VERSION = 1
 
 
 def list_tensors(archive: Archive) -> dict[str, Any]:
-    """Every tensor with shape, type, codec, knobs and the bytes of its sections, and what tied names stand for."""
+    """Every tensor with shape, type, codec, knobs, the bytes of its sections and the error that the file states.
+
+    Then what tied names stand for. Errors are None where the file states none.
+    """
+    stated = stated_errors(archive) or {}
     return {
         "version": VERSION,
         "path": str(archive.path),
@@ -28,6 +34,7 @@ def list_tensors(archive: Archive) -> dict[str, Any]:
                 "knobs": entry.knobs,
                 "covered": entry.covered,
                 "sections": entry.sections,
+                "error": _finite(stated.get(entry.name)),
             }
             for entry in archive.tensors.values()
         ],
@@ -68,6 +75,10 @@ def count_parts(archive: Archive) -> dict[str, Any]:
         "sections": sum(len(entry.sections) for entry in archive.tensors.values()),
         "extras": len(archive.extras),
     }
+
+
+def _finite(error: float | None) -> float | None:
+    return error if error is not None and math.isfinite(error) else None
 
 
 def _files(path: Path) -> list[Path]:

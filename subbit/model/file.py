@@ -8,6 +8,7 @@ from os import PathLike
 from types import TracebackType
 from typing import Any
 
+from subbit.figures import ERRORS
 from subbit.model.parent import Checkpoint, Parent
 from subbit.model.tensor import Tensor, check_float
 from subbit_formats.sbit import Archive, open_reader
@@ -51,7 +52,7 @@ class File(Mapping[str, Tensor]):
     @property
     def extras(self) -> tuple[str, ...]:
         """Names of the files that travel with the weights (config.json, tokenizer.json …)."""
-        return tuple(self.archive.extras)
+        return tuple(name for name in self.archive.extras if name != ERRORS)
 
     def extra(self, name: str) -> bytes:
         """The content of one of them."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from subbit.errors import SubbitError
+from subbit.figures import ERRORS, LOSSLESS, pack_errors
 from subbit.model.parent import Parent
 from subbit.planning import Rule
 from subbit.records import Encoded
@@ -23,7 +24,8 @@ __all__ = ["fixed_bits"]
 def fixed_bits(source: Source, metadata: Mapping[str, str], parent: Parent | None, rules: Mapping[str, Rule]) -> float:
     """Bits of the file that holds the tensors of `rules`, all aliases and extras, at most a few too many.
 
-    Every tensor is encoded and every extra compressed to know its size; one at a time is in memory. What covered
+    Every tensor is encoded and every extra compressed to know its size; one at a time is in memory. Errors are counted
+    for all covered tensors. What covered
     tensors add to a file, their index entries, digests and alignment, is not in it.
     """
     codecs: dict[bytes, CodecRecord] = {}
@@ -41,6 +43,8 @@ def fixed_bits(source: Source, metadata: Mapping[str, str], parent: Parent | Non
     for name, load in source.extras.items():
         data, raw_size = packed(load())
         extras.append(ExtraRecord(name=name, raw_size=raw_size, size=len(data)))
+    lossy = sum(name not in rules or rules[name].codec.id not in LOSSLESS for name in source)
+    extras.append(ExtraRecord(name=ERRORS, size=len(pack_errors([0.0] * lossy))))
     index = Index(
         aliases=dict(source.aliases), codecs=tuple(codecs.values()), extras=tuple(extras), metadata=dict(metadata),
         tensors=tuple(tensors),

@@ -11,6 +11,9 @@ __all__ = ["BROKEN", "Report", "TensorReport"]
 
 BROKEN = 0.05
 """Relative squared error above which ordinary models stop working: 4-bit checkpoints lie near .01."""
+LOST = 0.6
+"""The same of all coded weights where errors went where they cost least, or signs were trained: near .3 bits."""
+_NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -63,17 +66,26 @@ class Report:
 
     @property
     def warning(self) -> str | None:
-        """One loud line where ordinary-signed tensors lost so much that the model will not work; else None."""
-        lost = [t for t in self.tensors if t.covered and not (t.free_signs or t.weighed) and t.error > BROKEN]
-        if not lost:
-            return None
-        worst = max(lost, key=lambda t: t.error)
-        coded = sum(1 for t in self.tensors if t.covered)
-        return (
-            f"{len(lost)} of {coded} coded tensors lost more than {BROKEN:.0%} of their energy (worst: {worst.name}, "
-            f"{worst.error:.0%}). Their signs are ordinary and no activation statistics were given: expect broken "
-            "output. Ways out: more bits (--bits 4), lossless tensors (--keep PATTERN), training with template signs."
-        )
+        """One loud line where tensors lost so much that the model will not work, and what to do; else None."""
+        coded = [t for t in self.tensors if t.covered]
+        lost = [t for t in coded if not (t.free_signs or t.weighed) and t.error > BROKEN]
+        worst = sorted(lost or coded, key=lambda t: -t.error)[:_NAMED]
+        named = ", ".join(f"{t.name} {t.error:.0%}" for t in worst)
+        if lost:
+            return (
+                f"{len(lost)} of {len(coded)} coded tensors lost more than {BROKEN:.0%} of their energy (worst: "
+                f"{named}). Their signs are ordinary and no activation statistics were given: expect broken output. "
+                "Ways out: calibrating on a text (--text FILE, and --heal MINUTES), more bits (--bits 4), lossless "
+                "tensors (--keep PATTERN), training with template signs."
+            )
+        mean = sum(t.error * t.weights for t in coded) / max(sum(t.weights for t in coded), 1)
+        if mean > LOST:
+            return (
+                f"The coded tensors lost {mean:.0%} of their energy (worst: {named}): expect broken output, away from "
+                "the calibration text at least. Ways out: more bits (--bits), healing (--heal MINUTES), training with "
+                "template signs."
+            )
+        return None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, version 1."""
@@ -104,7 +116,7 @@ class Report:
             f"{self.coded_bits_per_weight:8.4f}  coded: {self.coded_bytes:,} bytes, {self.coded_weights:,} weights"
         )
         lines.append(f"{self.bits_per_weight:8.4f}  file:  {self.file_bytes:,} bytes, {self.file_weights:,} weights")
-        return "\n".join(lines)
+        return "\n".join([*lines, f"warning: {self.warning}"] if self.warning else lines)
 
 
 def _total(size: int, weights: int) -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import isclose
 from os import PathLike
 from pathlib import Path
 
 from subbit.errors import SubbitError
+from subbit.figures import rounded, stated_errors
 from subbit.model.file import File, open_file
 from subbit.model.parent import Checkpoint
 from subbit.tensors import relative_error
@@ -15,15 +17,22 @@ from subbit_formats.sources import open_source
 
 __all__ = ["Verification", "verify"]
 
+_NEAR = 1e-6
+"""A float32 holds seven digits."""
+
 
 @dataclass(frozen=True)
 class Verification:
-    """A file that is whole: its size, and the relative squared error of each tensor if an original was given."""
+    """A file that is whole: its size, and the relative squared error of each tensor if an original was given.
+
+    `stated` says that the file states errors, too, and that they are those.
+    """
 
     path: Path
     bytes: int
     tensors: int
     errors: dict[str, float]
+    stated: bool = False
 
 
 def verify(
@@ -35,8 +44,9 @@ def verify(
     """Read every byte of a `.sbit` file and compare checksums; with `against`, decode and measure errors too.
 
     Raises :class:`SubbitError` at the first damage, naming file, tensor and offset; also where names, shapes or types
-    differ from those of the original. Without `against` nothing is decoded. With `base`, the parent checkpoint, content
-    hashes of its tensors are compared with those that the file names.
+    differ from those of the original, and, kind "figures", where an error is not the one that the file states. Without
+    `against` nothing is decoded. With `base`, the parent checkpoint, content hashes of its tensors are compared with
+    those that the file names.
     """
     with open_file(path, base) as file:
         archive = file.archive
@@ -44,11 +54,12 @@ def verify(
         if base is not None:
             for name in archive.tensors:
                 file[name].check()
-        errors = {} if against is None else _errors(file, against)
-        return Verification(Path(path), archive.size, len(archive.tensors), errors)
+        stated = stated_errors(archive)
+        errors = {} if against is None else _errors(file, against, stated)
+        return Verification(Path(path), archive.size, len(archive.tensors), errors, bool(errors) and stated is not None)
 
 
-def _errors(file: File, against: str | PathLike[str]) -> dict[str, float]:
+def _errors(file: File, against: str | PathLike[str], claimed: Mapping[str, float] | None) -> dict[str, float]:
     errors = {}
     with open_source(against) as source:
         if missing := sorted(set(source) ^ set(file.archive.tensors)):
@@ -60,4 +71,8 @@ def _errors(file: File, against: str | PathLike[str]) -> dict[str, float]:
                 text = f"is {stored.dtype} {stored.shape}, the original {tensor.dtype} {tensor.shape}"
                 raise SubbitError(text, kind="against", path=file.archive.path, tensor=name)
             errors[name] = relative_error(tensor.read(), stored.decode())
+            if claimed is not None and not isclose(claimed[name], rounded(errors[name]), rel_tol=_NEAR):
+                text = f"has an error of {errors[name]:.7g}, and the file states {claimed[name]:.7g}"
+                hint = "it was made from another original, or its figures were changed: trust neither"
+                raise SubbitError(text, kind="figures", path=file.archive.path, tensor=name, hint=hint)
     return errors

@@ -64,7 +64,7 @@ def test_verify_says_what_it_checked(home: Path, tmp_path: Path) -> None:
     whole = subbit("verify", "m.sbit", cwd=home)
     size = (home / "m.sbit").stat().st_size
     sections = 2 + 1 + 1 + 1 + 1  # uniform, two of trellis, two of dense
-    assert f"every byte of {sections} sections in 5 tensors and of 0 extras" in whole.ok()
+    assert f"every byte of {sections} sections in 5 tensors and of 1 extras" in whole.ok()
     assert f"({size:,} bytes)" in whole.out
     data = bytearray((home / "m.sbit").read_bytes())
     data[400] ^= 1
