@@ -72,6 +72,8 @@ def refuse_contradictions(ctx: click.Context) -> None:
         refuse(("bits",), "contradicts --file-bits: one budget")
     if "text" not in given:
         refuse(_OF_TEXT, "needs --text")
+    elif ctx.params["resume"]:
+        refuse(("resume",), "contradicts --text: what is calibrated as it goes cannot be taken up again")
     if "stats" in given:
         refuse(("fisher",), "contradicts --stats, which are measured already")
         if not (ctx.params["sequential"] or ctx.params["heal"]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -14,6 +16,7 @@ from subbit_cli.tables import aligned, number, shown, totals
 
 if TYPE_CHECKING:
     from subbit.model import Report
+    from subbit.model.job import Progress
     from subbit.planning import Plan
 
 __all__ = ["PROFILES", "SIGNS", "command"]
@@ -70,6 +73,11 @@ _WORST = 5
 @click.option(
     "--shard-size", type=size, metavar="SIZE", help="Split the output into files of at most this size, as 4GB."
 )
+@click.option(
+    "--resume/--no-resume", default=True, show_default=True,
+    help="Keep finished tensors in OUTPUT.partial until the output is there, and go on from those of a stopped run of "
+    "the same command. Not with --text.",
+)  # fmt: skip
 @click.option("--allow-nonfinite", is_flag=True, help="Keep tensors with NaN or infinite weights lossless.")
 @json_output
 @force
@@ -83,6 +91,7 @@ def command(
     plan_file: TextIO | None,
     dry_run: bool,
     shard_size: int | None,
+    resume: bool,
     allow_nonfinite: bool,
     as_json: bool,
     force: bool,
@@ -106,18 +115,41 @@ def command(
     refuse_contradictions(ctx)
     import subbit
 
-    with small_without_numba(checkpoint, ENCODED), progress_bar(quiet) as progress:
-        choices |= {"allow_nonfinite": allow_nonfinite, "progress": progress}
+    resume = resume and choices["text"] is None
+    with small_without_numba(checkpoint, ENCODED), progress_bar(quiet) as progress, _resumable(resume):
+        choices |= {"allow_nonfinite": allow_nonfinite, "progress": _telling(progress)}
         if dry_run:
             plan = planned(checkpoint, choices)
         else:
             given = None if plan_file is None else subbit.Plan.from_json(plan_file.read())
-            choices |= {"plan": given, "shard_bytes": shard_size, "force": force}
+            choices |= {"plan": given, "shard_bytes": shard_size, "resume": resume, "force": force}
             report = compressed(checkpoint, output, choices)
     if dry_run:
         _print_plan(plan, as_json)
     else:
         _print_report(report, as_json)
+
+
+def _telling(progress: Progress | None) -> Progress:
+    """Progress that also says, to everybody, what a stopped run has left to go on from."""
+
+    def report(phase: str, done: int, total: int, name: str) -> None:
+        if phase == "resume":
+            click.echo(f"going on where a stopped run was: {done} of {total} tensors are done", err=True)
+        elif progress is not None:
+            progress(phase, done, total, name)
+
+    return report
+
+
+@contextmanager
+def _resumable(resume: bool) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if resume:
+            click.echo("finished tensors are kept: the same command goes on from there", err=True)
+        raise
 
 
 def _print_plan(plan: Plan, as_json: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
@@ -16,7 +16,9 @@ import numpy as np
 from subbit import planning
 from subbit.errors import SubbitError, UsageError
 from subbit.model.fixed import fixed_bits
+from subbit.model.inputs import described
 from subbit.model.job import Importance, Job, Progress
+from subbit.model.journal import Journal
 from subbit.model.parent import Checkpoint, Parent
 from subbit.model.report import Report
 from subbit.model.statistics import Statistics
@@ -50,6 +52,7 @@ def compress(
     allow_nonfinite: bool = False,
     shard_bytes: int | None = None,
     force: bool = False,
+    resume: bool = False,
     progress: Progress | None = None,
     driver: Callable[[Job], None] | None = None,
 ) -> Report:
@@ -68,22 +71,41 @@ def compress(
     the decoded weights. `driver` may add tensors to the :class:`Job` before the others, in its own order. Memory stays
     near the largest tensor. Raises :class:`SubbitError` naming the file and the tensor; nothing half-written stays
     behind.
+
+    With `resume` finished tensors are kept in `OUTPUT.partial` until the output is there. After a kill, an interrupt or
+    a full disk the same call takes the plan and the finished tensors from it, and writes the bytes that an undisturbed
+    one would; kind "resume" where weights, options, statistics or the version of subbit are not those of before, or
+    for a `driver` and measured importance, which know nothing of it. What is interrupted while planning plans again.
     """
-    with _opened(checkpoint) as source, _opened_parent(base) as parent:
+    if resume and (driver is not None or callable(importance)):
+        text = "what is calibrated as it goes cannot be taken up again"
+        raise UsageError(text, kind="resume", hint="resume=False, or statistics that are measured before")
+    with ExitStack() as stack:
+        source, parent = stack.enter_context(_opened(checkpoint)), stack.enter_context(_opened_parent(base))
         target = _output(source, output)
         metadata = _metadata(source, parent)
         if file_bits is not None and shard_bytes is not None:
             text = "a budget for the whole file knows nothing of shards"
             raise UsageError(text, kind="budget", hint="--bits (bits=) with --shard-size, or one file")
+        journal = stack.enter_context(Journal(target)) if resume else None
         with _writer(target, metadata, shard_bytes, force) as writer:  # first: it refuses an output that cannot be
             budget = None
             if plan is None:
                 budget = _budget(source, bits, file_bits, keep, cover, embeddings, signs, profile)
             costs = _costs(importance, source)
-            if budget is not None:
+            if journal is not None:
+                asked = budget if plan is None else plan.to_json()
+                journal.begin(described(source, (asked, allow_nonfinite), costs, parent))
+                source, parent = journal.inputs.watched(source), journal.inputs.watched_parent(parent)
+                plan = plan or journal.plan
+                if progress is not None and plan is not None:
+                    progress("resume", journal.finished, len(source), "")
+            if plan is None:
+                assert budget is not None
                 plan = _plan(source, budget, costs, parent, metadata, allow_nonfinite, progress)
-            assert plan is not None
-            job = Job(source, plan, writer, costs, parent, allow_nonfinite, progress)
+                if journal is not None:
+                    journal.keep_plan(plan)
+            job = Job(source, plan, writer, costs, parent, allow_nonfinite, progress, journal)
             if driver is not None:
                 driver(job)
             job.finish()

@@ -15,6 +15,7 @@ import numpy as np
 from subbit.codecs import Dense, Same, Signed
 from subbit.curvature import Curvature
 from subbit.errors import SubbitError
+from subbit.model.journal import Journal
 from subbit.model.parent import Parent
 from subbit.model.remaining import Remaining
 from subbit.model.report import Report, TensorReport
@@ -35,7 +36,7 @@ Progress = Callable[[str, int, int, str], None]
 """Called with (what is being done, weights done, weights in all, the tensor's name).
 
 While compressing, weights done are the share of the time that is over, times weights in all: codecs differ in how long
-a weight takes.
+a weight takes. "resume" is told once, with the tensors that an earlier run has finished and tensors in all.
 """
 
 
@@ -54,6 +55,7 @@ class Job:
         parent: Parent | None = None,
         allow_nonfinite: bool = False,
         progress: Progress | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self.source = source
         self.plan = plan
@@ -64,11 +66,14 @@ class Job:
         self._parent = parent
         self._allow_nonfinite = allow_nonfinite
         self._progress = progress
+        self._journal = journal
         self._rows: list[TensorReport] = []
         self._order = list(reversed(list(source)))
         self._pending: dict[str, tuple[Encoded, bool]] = {}
         self._sizes = {name: (self._rules[name].codec.id, math.prod(source[name].shape)) for name in source}
-        self._weights, self._remaining = sum(size for _, size in self._sizes.values()), Remaining(self._sizes.values())
+        self._weights = sum(size for _, size in self._sizes.values())
+        left = (size for name, size in self._sizes.items() if not self._finished(name))
+        self._remaining = Remaining(left)
         self._since = time.perf_counter()
 
     def add(
@@ -83,6 +88,9 @@ class Job:
         if self._progress is not None:
             self._progress("compress", int(self._remaining.share() * self._weights), self._weights, name)
         try:
+            if self._finished(name):
+                self._take(name)
+                return None
             decoded = self._add(name, target, importance)
         except SubbitError as refused:
             raise refused.at(path=tensor.path, tensor=name) from None
@@ -93,7 +101,6 @@ class Job:
             *self._sizes[name], now - self._since
         )  # with what came between, such as a model's own steps
         self._since = now
-        self.done.add(name)
         return decoded
 
     def _add(
@@ -111,13 +118,30 @@ class Job:
         encoded = encode(wanted, codec, importance, read)
         decoded = None if lossless else decode(encoded, parent=read)
         covered = rule.covered and encoded.codec != Dense.id
-        self._pending[name] = encoded, covered
-        self._write()
         free = isinstance(rule.codec, Signed) and not isinstance(rule.codec.signs, (Base, Stored))
         error = 0.0 if decoded is None else relative_error(weight, decoded)
         weighed = importance is not None
-        self._rows.append(TensorReport(name, encoded.shape, encoded.codec, covered, 0, error, free, weighed))
+        row = TensorReport(name, encoded.shape, encoded.codec, covered, 0, error, free, weighed)
+        if self._journal is not None:
+            self._journal.keep(encoded, row)
+        self._done(encoded, row)
         return decoded
+
+    def _finished(self, name: str) -> bool:
+        """Whether an earlier run has encoded this tensor."""
+        return self._journal is not None and name in self._journal
+
+    def _take(self, name: str) -> None:
+        """Take a tensor over from an earlier run, after looking whether it was made from the same weights."""
+        assert self._journal is not None
+        self._journal.inputs.check(name, self.source, self._parent)
+        self._done(*self._journal.take(name))
+
+    def _done(self, encoded: Encoded, row: TensorReport) -> None:
+        self._rows.append(row)
+        self._pending[row.name] = encoded, row.covered
+        self.done.add(row.name)
+        self._write()
 
     def _write(self) -> None:
         """Write what is next in the file's order: what comes later waits, a fraction of a bit a weight."""

@@ -79,6 +79,7 @@ def test_a_budget_for_the_whole_file(folder: Path, tmp_path: Path) -> None:
         (["--stats", "stats", "--text", "text.txt", "--no-fisher"], "--fisher contradicts --stats"),
         (["--stats", "stats", "--text", "text.txt", "--no-sequential"], "--text has no use"),
         (["--text", "text.txt", "--heal", "1", "--dry-run"], "--heal contradicts --dry-run"),
+        (["--text", "text.txt", "--resume"], "--resume contradicts --text"),
         (["--file-bits", "1", "--plan", "stats"], "--file-bits contradicts --plan"),
         (["--file-bits", "1", "--shard-size", "1GB"], "shards"),
     ],

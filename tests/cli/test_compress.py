@@ -142,3 +142,35 @@ def test_options_that_contradict_a_plan_are_usage_errors(args: list[str]) -> Non
     done = CliRunner().invoke(group, ["compress", "m.safetensors", "--plan", "-", *args])
     assert done.exit_code == 2
     assert f"{args[0]} contradicts --plan" in done.output
+
+
+def test_the_same_command_goes_on_where_a_stopped_run_was(home: Path, tmp_path: Path) -> None:
+    stopped = ["compress", home / "m.safetensors", "-o", "m.sbit"]
+
+    def stop(phase: str, done: int, total: int, name: str) -> None:
+        if (phase, name) == ("compress", "layers.1.q.weight"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        library.compress(home / "m.safetensors", tmp_path / "m.sbit", resume=True, progress=stop)
+    refused = subbit(*stopped, "--bits", "3", cwd=tmp_path).error()
+    assert refused == "m.sbit.partial: is of another run, which differs in: options (remove it to start anew)"
+    done = subbit(*stopped, cwd=tmp_path)
+    done.ok()
+    assert done.err.startswith("going on where a stopped run was: 2 of 5 tensors are done\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.sbit"]
+    assert (tmp_path / "m.sbit").read_bytes() == (home / "m.sbit").read_bytes()
+
+
+def test_an_interrupted_run_says_that_it_can_go_on(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("subbit.model.job.encode", stop)
+    for option, kept in (("--resume", True), ("--no-resume", False)):
+        folder = tmp_path / option
+        folder.mkdir()
+        command = ["compress", str(home / "m.safetensors"), "-o", str(folder / "m.sbit"), option]
+        done = CliRunner().invoke(group, command)
+        assert ("the same command goes on from there" in done.stderr) is kept
+        assert [path.name for path in folder.iterdir()] == ["m.sbit.partial"] * kept
