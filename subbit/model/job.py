@@ -15,6 +15,7 @@ import numpy as np
 from subbit.codecs import Dense, Same, Signed
 from subbit.curvature import Curvature
 from subbit.errors import SubbitError
+from subbit.figures import ERRORS, LOSSLESS, pack_errors
 from subbit.model.journal import Journal
 from subbit.model.parent import Parent
 from subbit.model.remaining import Remaining
@@ -154,7 +155,7 @@ class Job:
             )  # fmt: skip
 
     def finish(self) -> None:
-        """Add what is left: tensors in the source's order, aliases, extras."""
+        """Add what is left: tensors in the source's order, aliases, extras, and the errors that were measured."""
         for name in self.source:
             if name not in self.done:
                 self.add(name)
@@ -162,6 +163,9 @@ class Job:
             self._writer.alias(name, other)
         for name, extra in self.source.extras.items():
             self._writer.extra(name, extra())
+        lossy = sorted((row.name, row.error) for row in self._rows if row.codec not in LOSSLESS)
+        if lossy:
+            self._writer.extra(ERRORS, pack_errors([error for _, error in lossy]), compress=False)
         if self._progress is not None:
             self._progress("compress", self._weights, self._weights, "")
 
