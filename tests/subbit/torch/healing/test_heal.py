@@ -6,8 +6,10 @@ import pytest
 import torch
 
 import subbit
+from subbit.figures import stated_errors
 from subbit.torch import attach, heal, state_dict
 from subbit.torch.healing.tuning import Tuner
+from subbit_formats.sbit import open_reader
 from tests.subbit.torch.healing.conftest import Net, compressed
 
 
@@ -31,6 +33,9 @@ def test_it_follows_its_teacher_better_and_the_file_says_so(net: Net, data: list
     assert report.after.loss < 0.6 * report.before.loss
     assert report.after.perplexity is None
     assert report.size_after.bytes == report.path.stat().st_size
+    for which, stated in ((path, True), (report.path, False)):  # the errors of before are not those of the healed file
+        with open_reader(which) as archive:
+            assert (stated_errors(archive) is not None) is stated
     assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
     assert not list(tmp_path.glob("*.healing"))
 
