@@ -95,7 +95,7 @@ def _other_knob(knobs: Mapping[str, Any], random: np.random.Generator) -> dict[s
         if isinstance(changed[name], Mapping):
             changed[name] = _other_knob(changed[name], random)
         elif type(changed[name]) is int:
-            near = (changed[name] - 1, changed[name] + 1)
+            near = (changed[name] - 1, min(changed[name] + 1, 2**64 - 1))  # the largest that a file can hold
             changed[name] = (*_KNOBS, *near)[int(random.integers(len(_KNOBS) + 2))]
     return changed
 

@@ -83,8 +83,8 @@ def _reading_only() -> Proof:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         python = environment(sys.executable, folder / "only", wheel(folder), READING)
-        script = str(Path(__file__).parent / "decoded.py")
-        done = subprocess.run([python, "-I", script, str(GOLDEN)], capture_output=True, text=True, check=False)
+        command = [python, "-I", str(Path(__file__).parent / "decoded.py"), str(GOLDEN), "*.sbit*"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
     what = f"tensors of goldens decoded to their digests where pip installed {', '.join(READING)} and subbit, no more"
     if done.returncode:
         return Proof(1, what, 1, 1, (done.stderr[-500:],))
