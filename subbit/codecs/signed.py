@@ -13,7 +13,7 @@ from subbit.codecs.base import ENCODER, stored_knobs, takes_gains
 from subbit.codecs.blocks import Filler, decode_matrix
 from subbit.codecs.magnitudes.base import NO_ANGLES, Angles, Fill, Finishing, Magnitudes
 from subbit.codecs.scalar.density import row_means
-from subbit.errors import SubbitError, UsageError
+from subbit.errors import SubbitError
 from subbit.kernels.outputs import NO_SIGNS, finish
 from subbit.records import Buffer, Encoded, Shape, matrix_shape
 from subbit.signs import SignPlane, Turning, flips, signs, word_count
@@ -40,7 +40,7 @@ class Signed:
 
     def __post_init__(self) -> None:
         if not 0 <= self.drop < float("inf"):
-            raise UsageError(f"drop={self.drop} is not a share of the mean magnitude", kind="knobs")
+            raise SubbitError(f"drop={self.drop} is not a share of the mean magnitude", kind="knobs")
 
     @property
     def section_names(self) -> frozenset[str]:

@@ -14,7 +14,8 @@ def across(matrix: np.ndarray, scale: np.float32) -> None:
     h = 1
     while h < size:
         pairs = whole.reshape(rows, size // (2 * h), 2, h)
-        low, high = pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]
+        with np.errstate(over="ignore", invalid="ignore"):
+            low, high = pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]
         pairs[:, :, 0], pairs[:, :, 1] = low, high
         h *= 2
     np.multiply(whole, scale, out=matrix)

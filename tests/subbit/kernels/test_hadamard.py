@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from checks import same_bits
@@ -23,6 +25,20 @@ def test_twins(order: int) -> None:
             getattr(kernels, name)(copy[1:-1, 2:-1], np.float32(0.3))
             results.append(copy)
         same_bits(*results)
+
+
+def test_values_beyond_float32_are_infinite_and_warn_no_one() -> None:
+    results = []
+    for kernels in (compiled, plain):
+        matrix = np.full((2, 4), 3e38, np.float32)
+        matrix[1] *= -1
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            kernels.across(matrix, np.float32(0.5))
+            kernels.down(matrix[:, 1:2], np.float32(0.5))
+        results.append(matrix)
+    same_bits(*results)
+    assert np.isinf(results[0][0, 0])
 
 
 def test_definition() -> None:
