@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import NamedTuple
@@ -17,7 +17,7 @@ from subbit.torch.packed import keep_packed
 from subbit.torch.state import decode_into, dtype_name
 from subbit_formats.dtypes import FLOATS
 
-__all__ = ["Slot", "Unmatched", "attach", "materialize", "slots"]
+__all__ = ["Slot", "Unmatched", "attach", "decode_corrected", "materialize", "names_error", "slots"]
 
 _NAMES_SHOWN = 8
 
@@ -67,7 +67,7 @@ def attach(
             found = [(slot, [name for name in slot.names if name in file]) for slot in own]
             unmatched = _unmatched(file, found)
             if strict and any(unmatched):
-                raise _names_error(unmatched)
+                raise names_error(*unmatched)
             pairs = [(slot.tensor, _stored(file, names)) for slot, names in found if names]
             for name in file.archive.tensors:
                 if name.endswith(CORRECTION):
@@ -82,9 +82,7 @@ def attach(
             if not (packed and own_name and correction not in file and keep_packed(model, own_name, stored)):
                 if tensor.is_meta:
                     materialize(tensor)
-                decode_into(stored, tensor)
-                if correction in file:
-                    _correct(tensor, file[correction])
+                decode_corrected(file, stored, tensor)
             file.archive.release()
     return unmatched
 
@@ -117,17 +115,18 @@ def _unmatched(file: File, found: list[tuple[Slot, list[str]]]) -> Unmatched:
     return Unmatched(missing, tuple(name for name in stored if name not in places | folded))
 
 
-def _names_error(unmatched: Unmatched) -> SubbitError:
+def names_error(missing: Sequence[str], unexpected: Sequence[str]) -> SubbitError:
+    """What to raise for weights that the file lacks, or that the module has no place for."""
     parts = []
-    if unmatched.missing:
-        parts.append(f"the file lacks {_listed(unmatched.missing)}")
-    if unmatched.unexpected:
-        parts.append(f"the module has no {_listed(unmatched.unexpected)}")
+    if missing:
+        parts.append(f"the file lacks {_listed(missing)}")
+    if unexpected:
+        parts.append(f"the module has no {_listed(unexpected)}")
     hint = "is it the file of this model? strict=False takes what matches"
     return SubbitError("; ".join(parts), kind="names", hint=hint)
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def _listed(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
     return ", ".join(repr(name) for name in names[:_NAMES_SHOWN]) + more
 
@@ -157,10 +156,14 @@ def _check(pairs: list[tuple[torch.Tensor, Tensor]], names: dict[int, str]) -> N
         stored.archive.release()
 
 
-def _correct(tensor: torch.Tensor, correction: Tensor) -> None:
-    """Add A Bᵀ to a weight, seen as the matrix of `records.matrix_shape`; the correction is [Aᵀ Bᵀ]."""
+def decode_corrected(file: File, stored: Tensor, tensor: torch.Tensor) -> None:
+    """Decode a weight, and add its correction if the file has one: A Bᵀ, stored as [Aᵀ Bᵀ]."""
+    decode_into(stored, tensor)
+    correction = stored.entry.name + CORRECTION
+    if correction not in file:
+        return
     rows, cols = matrix_shape(tuple(tensor.shape))
-    factors = torch.from_numpy(correction.decode(dtype="float32")).to(tensor.device)
+    factors = torch.from_numpy(file[correction].decode(dtype="float32")).to(tensor.device)
     product = factors[:, :rows].T @ factors[:, rows:]
     whole = tensor.detach()
     whole.copy_(whole.float().reshape(rows, cols).add_(product).reshape(whole.shape))

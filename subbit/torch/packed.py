@@ -19,7 +19,7 @@ from subbit.torch.state import as_array
 __all__ = ["SubbitLinear", "keep_packed"]
 
 
-class SubbitLinear(nn.Module):
+class SubbitLinear(nn.Linear):
     """x (…, columns) → x Wᵀ + bias (…, rows), with W as the file stores it; no matrix of it is ever in memory.
 
     W is frozen; gradients flow to x and to the bias, and the result has the type of x. Of the ways to multiply, the one
@@ -28,8 +28,9 @@ class SubbitLinear(nn.Module):
     """
 
     def __init__(self, packed: Packed, bias: nn.Parameter | None = None) -> None:
-        super().__init__()
-        self.packed, self.bias = packed, bias
+        nn.Module.__init__(self)  # a linear layer to everybody, but without a parameter for the weight
+        self.packed = packed
+        self.register_parameter("bias", bias)
         self.in_features, self.out_features = packed.columns, packed.rows
         self._ways: dict[tuple[int, torch.dtype, int], str] = {}
 
@@ -45,6 +46,14 @@ class SubbitLinear(nn.Module):
             y = self.product(flat)
         y = y.reshape(*x.shape[:-1], self.out_features)
         return y if self.bias is None else y + self.bias
+
+    @property
+    def weight(self) -> torch.Tensor:  # type: ignore[override]
+        """W (rows, columns) in float32, decoded anew each time; to set its `data` is refused."""
+        whole = torch.empty(self.out_features, self.in_features)
+        for part, block in _decoded(self.packed.blocks, torch.float32):
+            whole[part] = block
+        return whole.as_subclass(_Copy)  # type: ignore[no-untyped-call, no-any-return, unused-ignore]
 
     def product(self, x: torch.Tensor) -> torch.Tensor:
         """x (n, columns) → x Wᵀ, in the fastest way; the graph of gradients does not see it."""
@@ -64,6 +73,20 @@ class SubbitLinear(nn.Module):
         """Its sizes, and how it multiplies."""
         way = type(self.packed).__name__.lower()
         return f"in_features={self.in_features}, out_features={self.out_features}, {way}, {self.packed.nbytes:,} bytes"
+
+
+class _Copy(torch.Tensor):
+    """A decoded weight. What writes into it (merging an adapter does) would be lost, and so is refused."""
+
+    @property
+    def data(self) -> torch.Tensor:
+        """The numbers."""
+        return self.as_subclass(torch.Tensor)  # type: ignore[no-untyped-call, no-any-return, unused-ignore]
+
+    @data.setter
+    def data(self, _: torch.Tensor) -> None:
+        text = "packed weights cannot be changed"
+        raise UsageError(text, kind="packed", hint="load them decoded (packed: false), or model.dequantize() before")
 
 
 class _Multiply(torch.autograd.Function):

@@ -1,0 +1,108 @@
+"""What a compressed model is when it is saved: the file it came from, with what was changed since."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub.serialization._base import parse_size_to_int
+from transformers.core_model_loading import revert_weight_conversion
+
+from subbit.codecs import Dense
+from subbit.errors import UsageError
+from subbit.model import File
+from subbit.model.folder import FILE_NAME, write_stub
+from subbit.planning.corrections import CORRECTION
+from subbit.records import Encoded
+from subbit.torch.modules import decode_corrected
+from subbit.torch.packed import SubbitLinear
+from subbit.torch.state import as_array
+from subbit_formats.sbit import ShardedWriter
+
+__all__ = ["Origin", "save_pretrained"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The open file that a model was loaded from, and which of its weights are packed: {name in it: in the model}."""
+
+    file: File
+    packed: Mapping[str, str]
+
+    def __deepcopy__(self, _: object) -> Origin:
+        return self  # copies of a model share the file
+
+
+def save_pretrained(
+    model: Any, origin: Origin, save_directory: str | os.PathLike[str], *arguments: Any, **options: Any
+) -> None:
+    """Write the model as a folder that `from_pretrained` loads: configuration, `model.sbit`, nothing dense.
+
+    Packed weights are copied as they are stored; decoded ones, too, where the model still holds what they decode to.
+    What was changed or added since is stored losslessly. `max_shard_size` is that of the `.sbit` shards. A model with
+    adapters saves these alone, as ever. Raises :class:`UsageError` for `push_to_hub`: upload the folder instead.
+    """
+    plain = type(model).save_pretrained
+    if options.get("push_to_hub"):
+        text = "a compressed model is not pushed while it is saved"
+        raise UsageError(text, kind="push", hint="save it, then huggingface_hub.upload_folder")
+    if not getattr(model, "_hf_peft_config_loaded", False):
+        folder = Path(save_directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        _write(model, origin, folder, parse_size_to_int(str(options.get("max_shard_size", "50GB"))))
+        write_stub(folder, force=True)
+    plain(model, save_directory, *arguments, **options)
+
+
+def _write(model: Any, origin: Origin, folder: Path, shard_bytes: int) -> None:
+    file = origin.file
+    held = _held(model, origin)
+    with ShardedWriter(folder / FILE_NAME, shard_bytes, file.metadata, force=True) as writer:
+        for name, encoded, covered in sorted(_tensors(file, held), key=lambda item: item[0]):
+            writer.add(
+                name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
+                sections=encoded.sections, covered=covered,
+            )  # fmt: skip
+        for alias, name in file.aliases.items():
+            if name in held and alias not in held:
+                writer.alias(alias, name)
+        for name in file.extras:
+            if name != "config.json":  # it is written beside the file, and may have changed
+                writer.extra(name, file.extra(name))
+
+
+def _held(model: Any, origin: Origin) -> dict[str, torch.Tensor | None]:
+    """What the model holds now under the names of the file: a tensor, or None where it is packed as the file has it."""
+    own = {place: name for name, place in origin.packed.items()}
+    held: dict[str, torch.Tensor | None] = {
+        own[place]: None for place in own if isinstance(model.get_submodule(place.rpartition(".")[0]), SubbitLinear)
+    }
+    state = {name: tensor for name, tensor in model.state_dict().items() if name not in model.all_tied_weights_keys}
+    prefix = f"{model.base_model_prefix}."
+    for name, tensor in revert_weight_conversion(model, state).items():
+        held[prefix + name if name not in origin.file and prefix + name in origin.file else name] = tensor
+    return held
+
+
+def _tensors(file: File, held: Mapping[str, torch.Tensor | None]) -> Iterator[tuple[str, Encoded, bool]]:
+    for name, tensor in held.items():
+        if tensor is None or _unchanged(file, name, tensor):
+            stored = file[name]
+            yield stored.entry.name, stored.encoded, stored.covered
+            if (correction := stored.entry.name + CORRECTION) in file:
+                yield correction, file[correction].encoded, file[correction].covered
+        else:
+            covered = name in file and file[name].covered
+            yield name, Dense().encode(as_array(tensor.detach().cpu().contiguous())), covered
+
+
+def _unchanged(file: File, name: str, tensor: torch.Tensor) -> bool:
+    if name not in file.archive.tensors or file[name].shape != tuple(tensor.shape):
+        return False
+    decoded = torch.empty(tensor.shape, dtype=tensor.dtype)
+    decode_corrected(file, file[name], decoded)
+    return torch.equal(decoded, tensor.detach().cpu())
