@@ -14,7 +14,18 @@ from subbit_cli.options import help_without_command
 __all__ = ["main", "subbit"]
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-_COMMANDS = ("compress", "decompress", "calibrate", "heal", "folder", "inspect", "verify", "bench", "completion")
+_COMMANDS = (
+    "compress",
+    "decompress",
+    "calibrate",
+    "heal",
+    "folder",
+    "eval",
+    "inspect",
+    "verify",
+    "bench",
+    "completion",
+)
 
 
 class _Commands(click.Group):

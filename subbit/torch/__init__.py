@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from subbit.torch.calibrated import CalibratedReport, compress_calibrated
 from subbit.torch.calibration import calibrate, calibrate_checkpoint
+from subbit.torch.evaluation import Evaluation, evaluate
 from subbit.torch.healing import HealReport, heal
 from subbit.torch.modules import Unmatched, attach
 from subbit.torch.packed import SubbitLinear
@@ -19,6 +20,7 @@ from subbit.torch.state import state_dict
 from subbit.torch.templates import template_signs
 
 __all__ = [
-    "CalibratedReport", "HealReport", "SubbitLinear", "Unmatched", "attach", "calibrate", "calibrate_checkpoint",
-    "compress_calibrated", "heal", "load_model", "load_tokenizer", "state_dict", "template_signs",
+    "CalibratedReport", "Evaluation", "HealReport", "SubbitLinear", "Unmatched", "attach", "calibrate",
+    "calibrate_checkpoint", "compress_calibrated", "evaluate", "heal", "load_model", "load_tokenizer", "state_dict",
+    "template_signs",
 ]  # fmt: skip

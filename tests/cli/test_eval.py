@@ -1,0 +1,81 @@
+"""`subbit eval` on a tiny language model, its file, and worse files of it."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from subbit.torch.calibration.loading import load_pretrained
+from subbit.torch.calibration.texts import windows
+from tests.cli.process import subbit
+from tests.tiny_llama import save_tiny_llama
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = tmp_path_factory.mktemp("eval")
+    torch.manual_seed(0)
+    save_tiny_llama(home)
+    for bits in (6, 2):
+        subbit("compress", "model", "-o", f"{bits}.sbit", "--bits", str(bits), cwd=home).ok()
+    return home
+
+
+def test_files_beside_their_original(home: Path) -> None:
+    options = ["--text", "text.txt", "--against", "model", "--tokens", "256", "--window", "32"]
+    found = subbit("eval", "6.sbit", "2.sbit", *options, "--json", cwd=home).json()
+    assert (found["version"], found["tokens"], found["window"]) == (1, 8 * 31, 32)
+    shipped, fine, coarse = found["rows"]
+    assert shipped["times"] is shipped["coded_bits_per_weight"] is None
+    assert 32 <= shipped["bits_per_weight"] < 40
+    assert 5 < fine["coded_bits_per_weight"] <= 6 < fine["bits_per_weight"]
+    assert fine["bytes"] == (home / "6.sbit").stat().st_size
+    for row in (fine, coarse):
+        assert row["kl"][1] <= row["kl"][0] <= row["kl"][2]
+        assert row["perplexity"][0] / shipped["perplexity"][0] == pytest.approx(row["times"][0])
+    assert 0 <= fine["kl"][0] < coarse["kl"][0]
+    assert fine["agreement"][0] > coarse["agreement"][0]
+    text = subbit("eval", "6.sbit", "2.sbit", *options, cwd=home).ok()
+    assert text.splitlines()[0].split() == ["file", "bits", "coded", "perplexity", "×", "original", "KL,", "nats",
+                                            "same", "next", "token", "model"]  # fmt: skip
+    assert text.endswith("248 tokens of text.txt\n")
+
+
+def test_the_original_beside_itself_and_by_hand(home: Path) -> None:
+    options = ["--text", "text.txt", "--tokens", "64", "--window", "32", "--json"]
+    alone = subbit("eval", "model", *options, cwd=home).json()["rows"][0]
+    same = subbit("eval", "model", "--against", "model", *options, cwd=home).json()["rows"][1]
+    assert (same["times"][0], same["kl"][0], same["agreement"][0]) == (1, 0, 1)
+    model, tokenizer = load_pretrained(home / "model")
+    with torch.no_grad():
+        parts = windows(home / "text.txt", tokenizer, 64, 32)
+        losses = [model(part[None], labels=part[None]).loss.item() for part in parts]
+    assert alone["perplexity"][0] == pytest.approx(math.exp(sum(losses) / 2), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "0 tokens, and 64 are needed"), (b"\xff\xfe\x00\x01" * 400, "no UTF-8 text"), (b"short", "are needed")],
+)
+def test_texts_that_cannot_be_predicted(home: Path, content: bytes, says: str) -> None:
+    (home / "bad.txt").write_bytes(content)
+    found = subbit("eval", "6.sbit", "--text", "bad.txt", "--tokens", "64", "--window", "32", cwd=home)
+    assert says in found.error()
+
+
+def test_one_window_is_too_few(home: Path) -> None:
+    found = subbit("eval", "6.sbit", "--text", "text.txt", "--tokens", "32", "--window", "32", cwd=home)
+    assert "at least 2 windows" in found.error(code=2)
+
+
+def test_a_model_with_another_tokenizer(home: Path, tmp_path: Path) -> None:
+    save_tiny_llama(tmp_path)
+    (tmp_path / "model" / "tokenizer.json").write_text(
+        (tmp_path / "model" / "tokenizer.json").read_text(encoding="utf-8").replace('"Ġ', '"ġ'), encoding="utf-8"
+    )
+    found = subbit("eval", "6.sbit", str(tmp_path / "model"), "--text", "text.txt", "--tokens", "64", "--window", "32",
+                   cwd=home)  # fmt: skip
+    assert "tokenizer" in found.error()
