@@ -24,7 +24,21 @@ PROMISES = {
     12: "Long runs leak nothing",
 }
 
-PROOFS: tuple[str, ...] = ("no_code", "flips", "edits", "fuzz", "commands", "for_ever", "honest", "guarded", "crash", "identical")
+PROOFS: tuple[str, ...] = (
+    "no_code",
+    "flips",
+    "edits",
+    "fuzz",
+    "commands",
+    "for_ever",
+    "honest",
+    "guarded",
+    "crash",
+    "faults",
+    "syscalls",
+    "disks",
+    "identical",
+)
 """Modules of this folder, in the order they run."""
 
 

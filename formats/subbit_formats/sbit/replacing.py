@@ -37,7 +37,8 @@ def alone(folder: Path) -> Iterator[None]:
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        with suppress(OSError):
+            os.close(handle)
 
 
 def existing(path: Path) -> list[Path]:

@@ -10,34 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.trust.outputs import CHANGES, read, readable, write
 from subbit_formats.errors import SubbitError, UsageError
-from subbit_formats.sbit import ShardedWriter, Writer, open_reader
+from subbit_formats.sbit import Writer, open_reader
 from subbit_formats.sbit import replacing as module
 from subbit_formats.sbit.atomic import AtomicFile
-
-COUNTS = ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3))
-
-
-def write(path: Path, count: int, mark: int, *, force: bool = True) -> None:
-    """`count` shards of one tensor each, or one file."""
-    with Writer(path, force=force) if count == 1 else ShardedWriter(path, 1, force=force) as writer:
-        for number in range(count):
-            sections = {"s": bytes([mark, number]) * 500}
-            writer.add(f"w{number}", shape=(1000,), dtype="int8", codec="c", knobs={}, sections=sections)
-
-
-def read(path: Path) -> tuple[int, int]:
-    """How many tensors there are, and their mark."""
-    with open_reader(path) as reader:
-        reader.verify()
-        sections = [bytes(reader.section(name, "s")) for name in reader.tensors]
-    assert sections == [bytes([sections[0][0], number]) * 500 for number in range(len(sections))]
-    return len(sections), sections[0][0]
-
-
-def readable(path: Path) -> set[tuple[int, int]]:
-    both = (path, path.with_name(path.name + ".index.json"))
-    return {read(each) for each in both if each.exists()}
 
 
 def names(folder: Path) -> list[str]:
@@ -60,7 +37,7 @@ def fail_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[str]:
     return calls
 
 
-@pytest.mark.parametrize(("old", "new"), COUNTS)
+@pytest.mark.parametrize(("old", "new"), CHANGES[2:])
 def test_old_or_new_wherever_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: int, new: int) -> None:
     seen = set()
     for number in itertools.count(1):
