@@ -23,12 +23,14 @@ from safetensors.numpy import save_file
 from benchmarks.trust.environments import READING, environment, pythons, wheel
 from benchmarks.trust.proof import Proof
 from benchmarks.trust.specimens import GOLDEN
+from benchmarks.trust.twins import differing
 
 __all__ = ["Run", "prove"]
 
 _OLDEST = {"numpy": "1.26.*", "numba": "0.59.*", "llvmlite": "0.42.*"}
 _WITH_OLDEST = ("3.10", "3.11", "3.12")
 _WITH_NEWEST = ("3.11", "3.12", "3.13", "3.14")
+_HOSTILE = 5_000
 _FEW = "tiny*.sbit"
 
 
@@ -65,7 +67,11 @@ def prove(share: float) -> list[Proof]:
             target = folder / str(place)
             target.mkdir()
             found[run] = _result(run, whole, checkpoint, target)
-    return [_decoded(found, whole), _encoded({run: each for run, each in found.items() if run.encodes})]
+    return [
+        _decoded(found, whole),
+        _encoded({run: each for run, each in found.items() if run.encodes}),
+        _hostile(max(1, int(share * _HOSTILE))),
+    ]
 
 
 def _other_pythons(folder: Path) -> Iterator[Run]:
@@ -109,6 +115,12 @@ def _encoded(found: Mapping[Run, dict[str, Any]]) -> Proof:
     return _proof(
         "files written with the same bytes: goldens of every codec, and a checkpoint", found, "encoded", first
     )
+
+
+def _hostile(count: int) -> Proof:
+    failures = list(differing(count))
+    what = "hostile tensors that compiled and NumPy kernels decode to the same, or refuse in the same words"
+    return Proof(9, what, count, len(failures), tuple(failures[:10]))
 
 
 def _proof(what: str, found: Mapping[Run, dict[str, Any]], part: str, due: Mapping[str, str]) -> Proof:

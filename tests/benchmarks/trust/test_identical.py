@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from benchmarks.trust import identical
+from benchmarks.trust import identical, twins
 from benchmarks.trust.environments import pythons
 
 
 def test_the_same_bits() -> None:
-    decoded, encoded = identical.prove(0.01)
+    decoded, encoded, hostile = identical.prove(0.01)
+    assert (hostile.failures, hostile.tried) == ((), 50)
     assert (decoded.failures, decoded.tried) == ((), 12)
     assert (encoded.failures, encoded.tried) == ((), 4)
     assert "any processor" in decoded.note
@@ -27,7 +28,9 @@ def test_other_bits_are_failures(monkeypatch: pytest.MonkeyPatch) -> None:
         return {"decoded": decoded, "encoded": {"file": str(differs)}}
 
     monkeypatch.setattr(identical, "_result", result)
-    decoded, encoded = identical.prove(0.01)
+    monkeypatch.setattr(twins, "outcome", lambda number, kernels: f"{number} {kernels == 'plain' and number == 3}")
+    decoded, encoded, hostile = identical.prove(0.001)
+    assert [failure.split(",")[0] for failure in hostile.failures] == ["hostile 3"]
     assert decoded.failures == ("NumPy: no such module", "compiled, 1 thread: 0.1/tiny-deadzone.sbit:w")
     assert encoded.failures == ("compiled, 1 thread: file",)
 
