@@ -1,4 +1,4 @@
-"""Hostile tensors by both kinds of kernels: one refuses what the other refuses, in the same words; all else is equal."""
+"""Hostile tensors by both kinds of kernels: what one refuses the other refuses in the same words; the rest is equal."""
 
 from __future__ import annotations
 
