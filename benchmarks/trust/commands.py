@@ -36,8 +36,8 @@ def prove(share: float) -> list[Proof]:
     """All commands on files of both kinds, half and half."""
     found = tried(max(1, round(_FILES * share)))
     what = (
-        f"inspect, verify and decompress, {len(COMMANDS)} commands, on forged and on edited files: anything but exit code "
-        f"0, or 1 and one line on stderr, or control characters"
+        f"inspect, verify and decompress, {len(COMMANDS)} commands, on forged and on edited files: anything but exit "
+        f"code 0, or 1 and one line on stderr, or control characters"
     )
     return [Proof(3, what, found.tried * len(COMMANDS), found.failed, tuple(found.failures))]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import random
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,7 @@ from benchmarks.trust.edits import changed_bytes
 from benchmarks.trust.seeds import goldens, single_tensors
 from formats.bad.forge import forged, take_apart
 
-__all__ = ["forgery", "spoiled"]
+__all__ = ["change_section", "forgery", "spoiled"]
 
 _WHOLE = 16
 """One seed of so many is a whole golden; the others are single tensors, which decode in less time."""
@@ -47,7 +48,7 @@ def spoiled(file: bytes, chance: random.Random) -> bytes:
     header: dict[str, Any] = {}
     changes = chance.choices("sih", (5, 6, 1), k=chance.choice((1, 1, 1, 2, 3)))
     for _ in range(changes.count("s")):  # first, while the index still says where they are
-        _change_section(index, sections, chance)
+        change_section(index, sections, chance, changed_bytes)
     for _ in range(changes.count("i")):
         _change_index(index, chance)
     for _ in range(changes.count("h")):
@@ -61,12 +62,15 @@ def _seeds(whole: bool) -> list[bytes]:
     return list(goldens().values()) if whole else [data for data in single_tensors().values() if len(data) < _LARGE]
 
 
-def _change_section(index: dict[str, Any], sections: list[bytes], chance: random.Random) -> None:
+def change_section(
+    index: dict[str, Any], sections: list[bytes], chance: random.Random, change: Callable[[bytes, random.Random], bytes]
+) -> None:
+    """Change one section, and mostly its size in the index, too."""
     owners: list[tuple[Any, Any]] = [(part, 1) for tensor in index["tensors"] for part in tensor["sections"]]
     owners += [(extra, "size") for extra in index.get("extras", ())]
     if sections:
         number = chance.randrange(len(sections))
-        sections[number] = changed_bytes(sections[number], chance)
+        sections[number] = change(sections[number], chance)
         if chance.random() < 0.97:
             owner, key = owners[number]
             owner[key] = len(sections[number])
