@@ -30,6 +30,8 @@ PROOFS: tuple[str, ...] = (
     "edits",
     "fuzz",
     "commands",
+    "guided",
+    "bounded",
     "for_ever",
     "honest",
     "guarded",

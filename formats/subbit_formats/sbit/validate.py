@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import chain, pairwise
+from types import NoneType
 from typing import Any, TypeVar
 
 import msgspec
@@ -47,6 +48,7 @@ __all__ = [
 ]
 
 _Json = TypeVar("_Json")
+_CONTAINERS = (dict, list, tuple)
 _CONVERTED = (  # what line-end, 7-bit and character conversions make of the magic
     b"\x89SBT\n\x1a\n",
     b"\x89SBT\r\r\n\x1a",
@@ -225,20 +227,28 @@ def _check_codecs(index: Index) -> None:
 
 def check_knobs(codec: CodecRecord) -> None:
     """Knobs are plain JSON values of bounded depth, with numbers that every language can hold."""
-
-    def plain(value: Any, depth: int) -> bool:
-        if type(value) is dict:
-            return all(map(_is_text, value)) and plain(list(value.values()), depth)
-        if type(value) in (list, tuple):
-            return depth > 0 and all(plain(item, depth - 1) for item in value)
-        if type(value) is int:
-            return -(2**63) <= value < 2**64
-        if type(value) is float:
-            return math.isfinite(value)
-        return value is None or type(value) is bool or _is_text(value)
-
-    if not plain(codec.knobs, MAX_KNOB_DEPTH):
+    level: list[Any] = [codec.knobs]
+    for _ in range(MAX_KNOB_DEPTH):  # all values of a depth together: there may be millions
+        inner = [value.values() if type(value) is dict else value for value in level if type(value) in _CONTAINERS]
+        texts = [key for value in level if type(value) is dict for key in value]
+        if not _are_plain([*texts, *(value for value in level if type(value) not in _CONTAINERS)]):
+            break
+        level = list(chain.from_iterable(inner))
+    if not _are_plain(level):
         raise broken("knobs", f"the knobs of codec {codec.id!r} cannot be stored")
+
+
+def _are_plain(values: list[Any]) -> bool:
+    """Whether none is an object or an array, no text half a character, and no number beyond limits."""
+    if not set(map(type, values)) <= {str, int, float, bool, NoneType}:
+        return False
+    whole = [value for value in values if type(value) is int]
+    return (
+        min(whole, default=0) >= -(2**63)
+        and max(whole, default=0) < 2**64
+        and all(math.isfinite(value) for value in values if type(value) is float)
+        and all(_is_text(value) for value in values if type(value) is str)
+    )
 
 
 def check_extra(extra: ExtraRecord, understood: Collection[str] = ()) -> None:
