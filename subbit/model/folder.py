@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from subbit.errors import SubbitError, UsageError
+from subbit.figures import ERRORS
 from subbit.model.file import File, open_file
 from subbit_formats.safetensors_writer import SafetensorsWriter
-from subbit_formats.sbit import ShardedWriter, Writer
+from subbit_formats.sbit import FOLDER_NAME, Writer
 from subbit_formats.sbit.atomic import AtomicFile
+from subbit_formats.sources.folder import STUB_NAME
 
-__all__ = ["CONFIG_VERSION", "FILE_NAME", "PLEASE", "STUB_NAME", "configured", "copy_tensors", "write_folder"]
+__all__ = ["CONFIG_VERSION", "PLEASE", "write_folder", "write_stub"]
 
 CONFIG_VERSION = 1
-FILE_NAME = "model.sbit"
-STUB_NAME = "subbit.safetensors"
-"""A safetensors file without tensors: transformers wants one to open before subbit loads the weights."""
 PLEASE = "the weights are in model.sbit: pip install 'subbit[hf]' and import subbit.torch.hf before from_pretrained"
 """In the place of a file name in config.json: what transformers shows where subbit is not imported."""
 
@@ -31,7 +30,7 @@ PLEASE = "the weights are in model.sbit: pip install 'subbit[hf]' and import sub
 def write_folder(path: str | PathLike[str], folder: str | PathLike[str], *, force: bool = False) -> Path:
     """Copy a `.sbit` file into a folder that `from_pretrained` loads, and unpack the files that travel in it.
 
-    The tensors are copied as they are, in one file, and checked on the way. Raises :class:`SubbitError` for a file
+    The file is copied as it is stored, in one piece, and checked on the way. Raises :class:`SubbitError` for a file
     without config.json (kind "extra"), for damage, and where the folder holds files of these names (unless `force`);
     the configuration comes last, so that a folder is whole or has none.
     """
@@ -40,24 +39,23 @@ def write_folder(path: str | PathLike[str], folder: str | PathLike[str], *, forc
         if "config.json" not in file.extras:
             hint = "compress the model's folder, with its config.json, instead of the weights file alone"
             raise SubbitError("carries no config.json", kind="extra", path=path, hint=hint)
-        settings = parse_config(file.extra("config.json"), path)
+        settings = _parse(file.extra("config.json"), path)
         extras = {name: file.extra(name) for name in file.extras if name != "config.json"}
         _make(target)
-        names = [FILE_NAME, STUB_NAME, *extras, "config.json"]
+        names = [FOLDER_NAME, STUB_NAME, *extras, "config.json"]
         if (there := [name for name in names if (target / name).exists()]) and not force:
             hint = "use --force (force=True) to replace it"
             raise UsageError(f"has a {there[0]} already", kind="exists", path=target, hint=hint)
-        with Writer(target / FILE_NAME, file.metadata, force=force) as writer:
-            copy_tensors(file, writer)
+        with Writer(target / FOLDER_NAME, file.metadata, force=force) as writer:
+            _copy(file, writer)
     write_stub(target, force=force)
     for name, content in extras.items():
         _write(target / name, content, force=force)
-    _write(target / "config.json", configured(settings), force=force)
+    _write(target / "config.json", _configured(settings), force=force)
     return target
 
 
-def copy_tensors(file: File, writer: Writer | ShardedWriter) -> None:
-    """Add all tensors and aliases of a file to a writer, as they are stored; the files that travel stay behind."""
+def _copy(file: File, writer: Writer) -> None:
     for name, entry in file.archive.tensors.items():
         writer.add(
             name, shape=entry.shape, dtype=entry.dtype, codec=entry.codec, knobs=entry.knobs,
@@ -65,21 +63,25 @@ def copy_tensors(file: File, writer: Writer | ShardedWriter) -> None:
         )  # fmt: skip
     for alias, name in file.aliases.items():
         writer.alias(alias, name)
+    for name in file.extras:
+        writer.extra(name, file.extra(name))
+    if ERRORS in file.archive.extras:
+        writer.extra(ERRORS, file.archive.extra(ERRORS), compress=False)
 
 
 def write_stub(folder: Path, *, force: bool) -> None:
-    """The safetensors file without tensors."""
+    """The safetensors file without tensors, which transformers wants to open before subbit loads the weights."""
     with SafetensorsWriter(folder / STUB_NAME, {}, {"format": "pt", "subbit": PLEASE}, force=force):
         pass
 
 
-def configured(settings: Mapping[str, Any]) -> bytes:
+def _configured(settings: Mapping[str, Any]) -> bytes:
     """A config.json that says where the weights are."""
     own = {"quantization_config": {"quant_method": "subbit", "version": CONFIG_VERSION}, "transformers_weights": PLEASE}
     return json.dumps({**settings, **own}, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def parse_config(text: bytes, path: str | PathLike[str]) -> dict[str, Any]:
+def _parse(text: bytes, path: str | PathLike[str]) -> dict[str, Any]:
     """A config.json as a dict; raises :class:`SubbitError` (kind "config") for anything else."""
     try:
         settings = json.loads(text)

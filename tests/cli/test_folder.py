@@ -20,7 +20,11 @@ def test_a_model_becomes_a_folder_and_a_bare_file_does_not(tmp_path: Path) -> No
     settings = json.loads((tmp_path / "out" / "config.json").read_text())
     assert settings["vocab_size"] == 40
     assert settings["quantization_config"] == {"quant_method": "subbit", "version": 1}
-    subbit("verify", "out/model.sbit", "--against", "model", cwd=tmp_path).ok()
+    subbit("verify", "out", "--against", "model", cwd=tmp_path).ok()
+    assert subbit("inspect", "tensors", "out", cwd=tmp_path).ok() == subbit(
+        "inspect", "tensors", "out/model.sbit", cwd=tmp_path
+    ).ok().replace("out/model.sbit", "out")
+    assert "sbit" in subbit("compress", "out", "-o", "again.sbit", cwd=tmp_path).error()
     again = subbit("folder", "m.sbit", "-o", "out", cwd=tmp_path).error(code=2)
     assert "already" in again
     assert "--force" in again

@@ -6,6 +6,7 @@ shard, extras in the first. The index maps names to shards and pins each shard's
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Collection
@@ -17,12 +18,14 @@ from msgspec import Struct
 
 from subbit_formats.errors import SubbitError
 from subbit_formats.sbit.archive import Archive, Entry, Progress
+from subbit_formats.sbit.index import encode
 from subbit_formats.sbit.limits import MAX_SHARD_INDEX_BYTES
 from subbit_formats.sbit.reader import Reader, map_file
 from subbit_formats.sbit.rules import broken
 from subbit_formats.sbit.validate import canonical
 
 __all__ = [
+    "FOLDER_NAME",
     "INDEX_SUFFIX",
     "SHARD_VERSION",
     "ShardFile",
@@ -34,6 +37,8 @@ __all__ = [
     "read_index",
 ]
 
+FOLDER_NAME = "model.sbit"
+"""In a folder."""
 INDEX_SUFFIX = ".index.json"
 SHARD_VERSION = 1
 _SHARD_NAME = re.compile(r"[^/\\:\0]{1,250}\.sbit")
@@ -73,6 +78,8 @@ class _AnyVersion(Struct):
 def open_reader(path: str | os.PathLike[str], understood: Collection[str] = ()) -> Archive:
     """Open a `.sbit` file or a shard index; `model.sbit` also finds `model.sbit.index.json`."""
     path = Path(path)
+    if path.is_dir():
+        path = path / FOLDER_NAME
     if not path.exists() and path.with_name(path.name + INDEX_SUFFIX).exists():
         path = path.with_name(path.name + INDEX_SUFFIX)
     if path.suffix != ".json":
@@ -143,6 +150,17 @@ class ShardedReader(Archive):
 
             shard.verify(report)
             before += shard.size
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The index, then the shards in the order of their names."""
+        return (self.path, *(shard.path for shard in self._shards.values()))
+
+    def sha256(self) -> list[tuple[str, int]]:
+        """SHA-256 and size of the index, which is canonical and so known from what it says, and of each shard."""
+        index = encode(self._index)
+        hashes = [part for shard in self._shards.values() for part in shard.sha256()]
+        return [(hashlib.sha256(index).hexdigest(), len(index)), *hashes]
 
     def close(self) -> None:
         """Unmap all shards."""

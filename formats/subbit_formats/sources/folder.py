@@ -9,7 +9,7 @@ from subbit_formats.sources.file import EXPECTED, open_file
 from subbit_formats.sources.shards import INDEX_SUFFIX, open_index
 from subbit_formats.sources.source import Source, naming
 
-__all__ = ["CHOICES", "EXTRAS", "open_folder"]
+__all__ = ["CHOICES", "EXTRAS", "STUB_NAME", "open_folder"]
 
 CHOICES = (
     "model.safetensors.index.json",
@@ -21,6 +21,9 @@ CHOICES = (
     "*.gguf",
 )
 """Where the weights are looked for, first match wins; a pattern must match exactly one file."""
+
+STUB_NAME = "subbit.safetensors"
+"""A file without tensors beside a `.sbit` file: no checkpoint."""
 
 EXTRAS = (
     "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json",
@@ -44,7 +47,7 @@ def open_folder(path: Path) -> Source:
 
 
 def _choose(path: Path) -> Path:
-    names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+    names = sorted(entry.name for entry in path.iterdir() if not entry.name.startswith(".") and entry.name != STUB_NAME)
     for choice in CHOICES:
         found = [name for name in names if Path(name).match(choice)]
         if len(found) == 1:

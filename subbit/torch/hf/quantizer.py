@@ -13,11 +13,12 @@ from transformers.quantizers.base import HfQuantizer
 
 from subbit.errors import UsageError
 from subbit.model import open_file
-from subbit.model.folder import FILE_NAME, PLEASE, STUB_NAME
+from subbit.model.folder import PLEASE
 from subbit.torch.hf.compressing import compressed
 from subbit.torch.hf.loading import load_weights
 from subbit.torch.hf.saving import Origin, save_pretrained
 from subbit.torch.packed import SubbitLinear
+from subbit_formats.sources.folder import STUB_NAME
 
 __all__ = ["SubbitQuantizer"]
 
@@ -63,7 +64,7 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
     def _process_model_after_weight_loading(self, model: Any, **_: Any) -> None:
         if self.pre_quantized:
             del model._keys_to_ignore_on_load_missing, model.tie_weights
-            file = open_file(_beside(self._files[0]))
+            file = open_file(Path(self._files[0]).parent)
         else:
             file = compressed(model, self.quantization_config.options)
         kept = load_weights(model, file, packed=self.quantization_config.packed)
@@ -81,14 +82,6 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
         del model.save_pretrained
         del model.config.transformers_weights
         return model
-
-
-def _beside(stub: str) -> Path:
-    path = Path(stub).with_name(FILE_NAME)
-    index = path.with_name(FILE_NAME + ".index.json")
-    if path.exists() or not index.exists():
-        return path
-    return index
 
 
 def _dense(layer: SubbitLinear, dtype: torch.dtype) -> nn.Linear:

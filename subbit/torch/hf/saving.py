@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +15,15 @@ from transformers.core_model_loading import revert_weight_conversion
 
 from subbit.codecs import Dense
 from subbit.errors import UsageError
+from subbit.figures import ERRORS
 from subbit.model import File
-from subbit.model.folder import FILE_NAME, write_stub
+from subbit.model.folder import write_stub
 from subbit.planning.corrections import CORRECTION
 from subbit.records import Encoded
 from subbit.torch.modules import decode_corrected
 from subbit.torch.packed import SubbitLinear
 from subbit.torch.state import as_array
-from subbit_formats.sbit import ShardedWriter
+from subbit_formats.sbit import FOLDER_NAME, ShardedWriter
 
 __all__ = ["Origin", "save_pretrained"]
 
@@ -61,18 +63,33 @@ def save_pretrained(
 def _write(model: Any, origin: Origin, folder: Path, shard_bytes: int) -> None:
     file = origin.file
     held = _held(model, origin)
-    with ShardedWriter(folder / FILE_NAME, shard_bytes, file.metadata, force=True) as writer:
-        for name, encoded, covered in sorted(_tensors(file, held), key=lambda item: item[0]):
+    changed = {
+        name: tensor for name, tensor in held.items() if tensor is not None and not _unchanged(file, name, tensor)
+    }
+    kept = {file[name].entry.name for name in held if name not in changed}
+    kept |= {name + CORRECTION for name in kept if name + CORRECTION in file}
+    with ShardedWriter(folder / FOLDER_NAME, shard_bytes, file.metadata, force=True) as writer:
+        for name in sorted(kept | set(changed)):
+            stored = file[name].encoded if name in kept else _lossless(changed[name])
             writer.add(
-                name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
-                sections=encoded.sections, covered=covered,
+                name, shape=stored.shape, dtype=stored.dtype, codec=stored.codec, knobs=stored.knobs,
+                sections=stored.sections, covered=name in file and file[name].covered,
             )  # fmt: skip
         for alias, name in file.aliases.items():
             if name in held and alias not in held:
                 writer.alias(alias, name)
         for name in file.extras:
-            if name != "config.json":  # it is written beside the file, and may have changed
-                writer.extra(name, file.extra(name))
+            writer.extra(name, _configuration(model) if name == "config.json" else file.extra(name))
+        if ERRORS in file.archive.extras and kept == set(file.archive.tensors):
+            writer.extra(ERRORS, file.archive.extra(ERRORS), compress=False)
+
+
+def _configuration(model: Any) -> bytes:
+    """The model's config.json as it is now, without what belongs to a folder of transformers."""
+    settings = model.config.to_dict()
+    for name in ("quantization_config", "transformers_weights"):
+        settings.pop(name, None)
+    return json.dumps(settings, indent=2, ensure_ascii=False).encode()
 
 
 def _held(model: Any, origin: Origin) -> dict[str, torch.Tensor | None]:
@@ -88,21 +105,13 @@ def _held(model: Any, origin: Origin) -> dict[str, torch.Tensor | None]:
     return held
 
 
-def _tensors(file: File, held: Mapping[str, torch.Tensor | None]) -> Iterator[tuple[str, Encoded, bool]]:
-    for name, tensor in held.items():
-        if tensor is None or _unchanged(file, name, tensor):
-            stored = file[name]
-            yield stored.entry.name, stored.encoded, stored.covered
-            if (correction := stored.entry.name + CORRECTION) in file:
-                yield correction, file[correction].encoded, file[correction].covered
-        else:
-            covered = name in file and file[name].covered
-            yield name, Dense().encode(as_array(tensor.detach().cpu().contiguous())), covered
-
-
 def _unchanged(file: File, name: str, tensor: torch.Tensor) -> bool:
     if name not in file.archive.tensors or file[name].shape != tuple(tensor.shape):
         return False
     decoded = torch.empty(tensor.shape, dtype=tensor.dtype)
     decode_corrected(file, file[name], decoded)
     return torch.equal(decoded, tensor.detach().cpu())
+
+
+def _lossless(tensor: torch.Tensor) -> Encoded:
+    return Dense().encode(as_array(tensor.detach().cpu().contiguous()))
