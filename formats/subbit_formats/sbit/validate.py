@@ -230,8 +230,9 @@ def check_knobs(codec: CodecRecord) -> None:
     level: list[Any] = [codec.knobs]
     for _ in range(MAX_KNOB_DEPTH):  # all values of a depth together: there may be millions
         inner = [value.values() if type(value) is dict else value for value in level if type(value) in _CONTAINERS]
-        texts = [key for value in level if type(value) is dict for key in value]
-        if not _are_plain([*texts, *(value for value in level if type(value) not in _CONTAINERS)]):
+        keys = [key for value in level if type(value) is dict for key in value]
+        others = [value for value in level if type(value) not in _CONTAINERS]
+        if not (all(map(_is_text, keys)) and _are_plain(others)):
             break
         level = list(chain.from_iterable(inner))
     if not _are_plain(level):
