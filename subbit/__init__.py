@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from subbit.model.statistics import Statistics
     from subbit.planning import Plan
     from subbit.records import Encoded
+    from subbit.signing import sign
     from subbit.signs import Angle, Base, Fitted, Hadamard, Hashed, LowRank, Stored
     from subbit.tensors import decode, encode
 
@@ -52,6 +53,7 @@ _HOMES = {
     "subbit.model.statistics": ["Statistics"],
     "subbit.planning": ["Plan"],
     "subbit.records": ["Encoded"],
+    "subbit.signing": ["sign"],
     "subbit.signs": ["Angle", "Base", "Fitted", "Hadamard", "Hashed", "LowRank", "Stored"],
     "subbit.tensors": ["decode", "encode"],
 }  # fmt: skip
@@ -61,7 +63,8 @@ __all__ = [
     "Angle", "Base", "Codec", "DeadZone", "Delta", "Dense", "Encoded", "Factors", "File", "Fitted", "Hadamard",
     "Hashed", "LowBit", "LowRank", "OneOfN", "Plan", "Report", "Same", "Scales", "Signed", "Statistics", "Stored",
     "SubbitError", "Tensor", "Trellis", "TrellisMagnitudes", "Uniform", "UsageError", "Vector", "__version__",
-    "compress", "decode", "decompress", "encode", "load", "open", "plan", "verify",
+    "compress", "decode", "decompress", "encode", "load", "open", "plan", "sign",
+    "verify",
 ]  # fmt: skip
 
 

@@ -81,7 +81,8 @@ def test_the_contracts_bite(house: Path, module: str, line: str, contract: str) 
         ("subbit", {"numpy", "numba", "torch"}),
         ("subbit_cli.main", {"numpy", "numba", "torch"}),
         ("subbit_formats.sbit", {"numpy", "numba", "torch", "subbit"}),
-        ("subbit.model", {"numba", "torch"}),
+        ("subbit.signing", {"numpy", "numba", "torch", "cryptography"}),
+        ("subbit.model", {"numba", "torch", "cryptography"}),
     ],
 )
 def test_importing_stays_light(imported: str, absent: set[str]) -> None:

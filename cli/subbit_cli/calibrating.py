@@ -79,7 +79,7 @@ def refuse_contradictions(ctx: click.Context) -> None:
         if not (ctx.params["sequential"] or ctx.params["heal"]):
             refuse(("text",), "has no use beside --stats and --no-sequential")
     if "dry_run" in given:
-        refuse(("heal",), "contradicts --dry-run, which writes nothing")
+        refuse(("heal", "sign_key"), "contradicts --dry-run, which writes nothing")
 
 
 def compressed(checkpoint: str, output: str | None, choices: Mapping[str, Any]) -> Report:

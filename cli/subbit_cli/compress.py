@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -78,6 +79,11 @@ _WORST = 5
     help="Keep finished tensors in OUTPUT.partial until the output is there, and go on from those of a stopped run of "
     "the same command. Not with --text.",
 )  # fmt: skip
+@click.option(
+    "--sign-key", type=click.Path(), metavar="PEM",
+    help="Sign the output with this private Ed25519 key: see subbit sign. A signature that is left from a file before "
+    "is replaced.",
+)  # fmt: skip
 @click.option("--allow-nonfinite", is_flag=True, help="Keep tensors with NaN or infinite weights lossless.")
 @json_output
 @force
@@ -92,6 +98,7 @@ def command(
     dry_run: bool,
     shard_size: int | None,
     resume: bool,
+    sign_key: str | None,
     allow_nonfinite: bool,
     as_json: bool,
     force: bool,
@@ -114,7 +121,9 @@ def command(
     """
     refuse_contradictions(ctx)
     import subbit
+    from subbit.signing import Signer
 
+    signer = None if sign_key is None else Signer(sign_key)  # now: a key that cannot sign is known before the work
     resume = resume and choices["text"] is None
     with small_without_numba(checkpoint, ENCODED), progress_bar(quiet) as progress, _resumable(resume):
         choices |= {"allow_nonfinite": allow_nonfinite, "progress": _telling(progress)}
@@ -127,7 +136,8 @@ def command(
     if dry_run:
         _print_plan(plan, as_json)
     else:
-        _print_report(report, as_json)
+        signature = None if signer is None else signer.sign(report.path, force=True)
+        _print_report(report, signature, as_json)
 
 
 def _telling(progress: Progress | None) -> Progress:
@@ -159,11 +169,11 @@ def _print_plan(plan: Plan, as_json: bool) -> None:
         click.echo("\n".join(shown(line) for line in str(plan).split("\n")))
 
 
-def _print_report(report: Report, as_json: bool) -> None:
+def _print_report(report: Report, signature: Path | None, as_json: bool) -> None:
     if report.warning:
         click.secho("warning: " + shown(report.warning), err=True, bold=True, fg="red")
     if as_json:
-        echo_json(report.to_dict())
+        echo_json(report.to_dict() | ({"signature": str(signature)} if signature else {}))
         return
     coded = sorted((t for t in report.tensors if t.covered), key=lambda t: -t.error)
     if coded:
@@ -174,3 +184,5 @@ def _print_report(report: Report, as_json: bool) -> None:
     if getattr(report, "healing", None) is not None:
         click.echo(f"{report.healing}\n")  # type: ignore[attr-defined]
     click.echo(f"wrote {shown(str(report.path))}")
+    if signature is not None:
+        click.echo(f"wrote {shown(str(signature))}")

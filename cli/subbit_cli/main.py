@@ -23,6 +23,7 @@ _COMMANDS = (
     "eval",
     "inspect",
     "verify",
+    "sign",
     "bench",
     "completion",
 )

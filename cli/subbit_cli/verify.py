@@ -19,18 +19,26 @@ __all__ = ["command"]
     "--against", type=click.Path(), metavar="CHECKPOINT",
     help="Also decode every tensor, measure its error against this checkpoint, and compare it with what FILE states.",
 )  # fmt: skip
+@click.option(
+    "--public-key", type=click.Path(), metavar="PEM",
+    help="First check that this Ed25519 key has signed every byte: the signature is FILE.sig. Needs the package "
+    "cryptography.",
+)  # fmt: skip
 @base
 @json_output
 @quiet
-def command(file: str, against: str | None, base: str | None, as_json: bool, quiet: bool) -> None:
+def command(
+    file: str, against: str | None, public_key: str | None, base: str | None, as_json: bool, quiet: bool
+) -> None:
     """Check every byte of a .sbit file.
 
     FILE is a .sbit file or the index of a sharded one. With --base the tensors of the parent checkpoint are compared
-    with the content hashes in the file, too. Exit code 0: all bytes match their checksums, 1: damaged, or with
-    --against an error that is not the stated one.
+    with the content hashes in the file, too. Exit code 0: all bytes match their checksums, 1: damaged, with
+    --against an error that is not the stated one, or with --public-key a signature that is missing or does not fit.
     """
     from subbit.analysis.bits_per_weight import count_bits
     from subbit.analysis.contents import count_parts
+    from subbit.signing import check_signature
     from subbit_formats.sbit import open_reader
 
     with open_reader(file) as archive, progress_bar(quiet) as progress:
@@ -40,6 +48,9 @@ def command(file: str, against: str | None, base: str | None, as_json: bool, qui
                 progress("verify", done, total, "")
 
         result = count_parts(archive)
+        if public_key is not None:
+            check_signature(archive, public_key)
+            result["signed"] = True
         if against is None and base is None:
             archive.verify(report)  # not subbit.verify: this way needs no NumPy
         else:
@@ -62,6 +73,8 @@ def _print(result: dict[str, Any]) -> None:
         f"{result['tensors']:,} tensors and of {result['extras']:,} extras matches its checksum "
         f"({result['bytes']:,} bytes)"
     )
+    if "signed" in result:
+        click.echo("the owner of the key has signed every byte of it")
     if "errors" not in result:
         return
     lossy = sorted(((error, name) for name, error in result["errors"].items() if error), reverse=True)

@@ -12,6 +12,7 @@ from subbit.errors import SubbitError
 from subbit.figures import rounded, stated_errors
 from subbit.model.file import File, open_file
 from subbit.model.parent import Checkpoint
+from subbit.signing import check_signature
 from subbit.tensors import relative_error
 from subbit_formats.sources import open_source
 
@@ -25,7 +26,7 @@ _NEAR = 1e-6
 class Verification:
     """A file that is whole: its size, and the relative squared error of each tensor if an original was given.
 
-    `stated` says that the file states errors, too, and that they are those.
+    `stated` says that the file states errors, too, and that they are those, `signed` that a signature was checked.
     """
 
     path: Path
@@ -33,6 +34,7 @@ class Verification:
     tensors: int
     errors: dict[str, float]
     stated: bool = False
+    signed: bool = False
 
 
 def verify(
@@ -40,23 +42,30 @@ def verify(
     against: str | PathLike[str] | None = None,
     progress: Callable[[int, int], None] | None = None,
     base: Checkpoint | None = None,
+    public_key: str | PathLike[str] | None = None,
 ) -> Verification:
     """Read every byte of a `.sbit` file and compare checksums; with `against`, decode and measure errors too.
 
     Raises :class:`SubbitError` at the first damage, naming file, tensor and offset; also where names, shapes or types
     differ from those of the original, and, kind "figures", where an error is not the one that the file states. Without
     `against` nothing is decoded. With `base`, the parent checkpoint, content hashes of its tensors are compared with
-    those that the file names.
+    those that the file names. With `public_key`, an Ed25519 key in PEM, first of all the signature beside the file is
+    checked: kind "signature" where that key has not signed every byte.
     """
     with open_file(path, base) as file:
         archive = file.archive
+        if public_key is not None:
+            check_signature(archive, public_key)
         archive.verify(progress)
         if base is not None:
             for name in archive.tensors:
                 file[name].check()
         stated = stated_errors(archive)
         errors = {} if against is None else _errors(file, against, stated)
-        return Verification(Path(path), archive.size, len(archive.tensors), errors, bool(errors) and stated is not None)
+        return Verification(
+            Path(path), archive.size, len(archive.tensors), errors, bool(errors) and stated is not None,
+            public_key is not None,
+        )  # fmt: skip
 
 
 def _errors(file: File, against: str | PathLike[str], claimed: Mapping[str, float] | None) -> dict[str, float]:

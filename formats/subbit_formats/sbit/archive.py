@@ -87,6 +87,15 @@ class Archive(ABC):
     def verify(self, progress: Progress | None = None) -> None:
         """Read every byte; raise :class:`SubbitError` at the first damage, naming tensor and offset."""
 
+    @property
+    @abstractmethod
+    def files(self) -> tuple[Path, ...]:
+        """The files that are open: the one, or the index of a set and its shards in the order of their names."""
+
+    @abstractmethod
+    def sha256(self) -> list[tuple[str, int]]:
+        """SHA-256, in lower-case hex, and size of each of the files: of the bytes that are mapped, not of a name."""
+
     @abstractmethod
     def close(self) -> None:
         """Unmap the bytes; sections that are still in use stay valid until they are dropped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 import os
 import stat
@@ -120,6 +121,18 @@ class Reader(Archive):
             raise broken("body-checksum", message, path=self.path, offset=HEADER_BYTES)
         for name in self.extras:
             self.extra(name)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The file."""
+        return (self.path,)
+
+    def sha256(self) -> list[tuple[str, int]]:
+        """Its SHA-256 and size."""
+        found = hashlib.sha256()
+        for at in range(0, self.size, _CHUNK):
+            found.update(self._open_view()[at : at + _CHUNK])
+        return [(found.hexdigest(), self.size)]
 
     def close(self) -> None:
         """Unmap the file; sections that are still in use stay valid until they are dropped."""
