@@ -11,7 +11,6 @@ _NAMES = {"eval", "exec", "compile", "__import__", "breakpoint"}
 _MODULES = {
     "_pickle", "builtins", "cloudpickle", "code", "codeop", "dill", "ftplib", "http", "httpx", "joblib", "marshal",
     "multiprocessing", "pickle", "pty", "requests", "runpy", "shelve", "socket", "subprocess", "urllib", "xmlrpc",
-    "huggingface_hub",
 }  # fmt: skip
 _OF_OS = {"system", "popen", "startfile", "fork", "forkpty"}
 _MUST_BE = {"weights_only": True, "allow_pickle": False, "trust_remote_code": False, "shell": False}

@@ -46,11 +46,11 @@ def test_kernels_stay_in_their_arrays() -> None:
     proofs = guarded.prove(0.0001)
     assert [proof.failures for proof in proofs] == [()] * 3
     assert [proof.tried for proof in proofs] == [20, 10, 3]
-    more = guarded.run("hostile", "end", 10, 200)
+    more = guarded.run("hostile", "end", 10, 110)
     assert more["failures"] == []
-    assert more["accepted"] > 25
-    assert more["refused"] > 25
-    assert more["calls"] > 400
+    assert more["accepted"] > 10
+    assert more["refused"] > 10
+    assert more["calls"] > 200
 
 
 @pytest.mark.parametrize(("place", "inside", "outside"), [("end", 41, 42), ("start", 0, -1)])
