@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.trust.outputs import in_memory
 from benchmarks.trust.proof import Proof
 
 __all__ = ["prove"]
@@ -33,7 +34,7 @@ def prove(share: float) -> list[Proof]:
 
 
 def _proof(mode: str, stride: int) -> Proof:
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=in_memory()) as folder:
         command = [sys.executable, "-m", "benchmarks.trust.faulting", mode, str(stride), folder]
         root = Path(__file__).parent.parent.parent
         done = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)

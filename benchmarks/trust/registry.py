@@ -39,6 +39,7 @@ PROOFS: tuple[str, ...] = (
     "faults",
     "syscalls",
     "disks",
+    "resume",
     "identical",
 )
 """Modules of this folder, in the order they run."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.trust.outputs import name, readable, write
+from benchmarks.trust.outputs import in_memory, name, readable, write
 from benchmarks.trust.proof import Proof
 
 __all__ = ["misordered", "prove"]
@@ -35,7 +35,7 @@ def prove(share: float) -> list[Proof]:
     """Nothing where there is no strace, or it may not trace."""
     if shutil.which("strace") is None:
         return []
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory(dir=in_memory()) as folder:
         if not _log(Path(folder), (0, 1)):
             return []
         stride = max(1, round(1 / share))
