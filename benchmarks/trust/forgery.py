@@ -16,10 +16,10 @@ from typing import Any
 import msgspec
 
 from benchmarks.trust.edits import changed_bytes
-from benchmarks.trust.seeds import goldens, single_tensors
+from benchmarks.trust.seeds import SHARD_INDEX, goldens, single_tensors
 from formats.bad.forge import forged, take_apart
 
-__all__ = ["change_section", "forgery", "spoiled"]
+__all__ = ["change_section", "forgery", "shard_index", "spoiled"]
 
 _WHOLE = 16
 """One seed of so many is a whole golden; the others are single tensors, which decode in less time."""
@@ -40,6 +40,15 @@ def forgery(number: int) -> bytes:
     """The file of a number."""
     chance = random.Random(number)
     return spoiled(chance.choice(_seeds(chance.randrange(_WHOLE) == 0)), chance)
+
+
+def shard_index(number: int) -> bytes:
+    """The index of the golden shards with a few things changed."""
+    chance = random.Random(number)
+    index = msgspec.json.decode(SHARD_INDEX)
+    for _ in range(chance.choice((0, 1, 1, 2, 3))):
+        _change_index(index, chance)
+    return msgspec.json.encode(index, order="sorted") if chance.random() < 0.8 else _text(index, chance)
 
 
 def spoiled(file: bytes, chance: random.Random) -> bytes:

@@ -6,18 +6,23 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.trust.forgery import forgery
+from benchmarks.trust.forgery import forgery, shard_index
 from benchmarks.trust.proof import Proof
-from benchmarks.trust.victim import ALLOWED, look, use, warm_up
+from benchmarks.trust.seeds import goldens
+from benchmarks.trust.victim import ALLOWED, look, use, verify, warm_up
 from benchmarks.trust.workers import MEMORY, SECONDS, Found, spread
 
-__all__ = ["opened", "prove", "tried", "used"]
+__all__ = ["opened", "prove", "sharded", "tried", "used"]
 
 
 def prove(share: float) -> list[Proof]:
     """Forged files, opened; and read to the last weight."""
     count = max(1, round(1_000_000 * share))
-    return [_proof(opened(count), "opened"), _proof(used(count), "read whole, every tensor decoded twice")]
+    return [
+        _proof(opened(count), "opened"),
+        _proof(used(count), "read whole, every tensor decoded twice"),
+        _proof(sharded(max(1, count // 10)), "sets of shards, opened and verified"),
+    ]
 
 
 def opened(count: int) -> Found:
@@ -30,6 +35,11 @@ def used(count: int) -> Found:
     return tried(use, count)
 
 
+def sharded(count: int) -> Found:
+    """Sets of shards, the index forged."""
+    return spread(_attempt_shards, range(count), ALLOWED, warm_up)
+
+
 def tried(examine: Callable[[Path], list[str]], count: int) -> Found:
     """What `examine` says of forged files."""
     return spread(partial(_attempt, examine), range(count), ALLOWED, warm_up)
@@ -39,6 +49,15 @@ def _attempt(examine: Callable[[Path], list[str]], number: int, folder: Path) ->
     path = folder / "forged.sbit"
     path.write_bytes(forgery(number))
     return examine(path)
+
+
+def _attempt_shards(number: int, folder: Path) -> list[str]:
+    path = folder / "forged.sbit.index.json"
+    if not path.exists():
+        for name, data in goldens().items():
+            (folder / Path(name).name).write_bytes(data)
+    path.write_bytes(shard_index(number))
+    return verify(path)
 
 
 def _proof(found: Found, how: str) -> Proof:

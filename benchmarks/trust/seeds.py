@@ -12,10 +12,12 @@ import numpy as np
 import subbit
 from formats.bad.forge import forged, take_apart
 
-__all__ = ["goldens", "parent", "room", "single_tensors"]
+__all__ = ["SHARD_INDEX", "goldens", "parent", "room", "single_tensors"]
 
 _GOLDENS = Path(__file__).parents[2] / "formats" / "golden"
 _MEMORY = Path("/dev/shm")
+SHARD_INDEX = max(_GOLDENS.glob("*/shards.sbit.index.json")).read_bytes()
+"""The index of the two golden shards."""
 
 
 @cache

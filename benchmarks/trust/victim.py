@@ -17,9 +17,9 @@ from subbit.analysis.bits_per_weight import count_bits
 from subbit.analysis.contents import count_parts, describe_file, list_tensors
 from subbit.errors import SubbitError, UsageError
 from subbit.model import File
-from subbit_formats.sbit import Reader
+from subbit_formats.sbit import Archive, Reader, open_reader
 
-__all__ = ["ALLOWED", "complaint", "examine", "look", "use", "warm_up"]
+__all__ = ["ALLOWED", "complaint", "examine", "look", "use", "verify", "warm_up"]
 
 ALLOWED = 1 << 20
 """Bytes of weights and extras that a file may state; all goldens state less."""
@@ -42,6 +42,16 @@ def look(path: Path) -> list[str]:
     if isinstance(archive, Reader):
         with archive:
             _tried(partial(archive.check_size, ALLOWED), found)
+    return found
+
+
+def verify(path: Path) -> list[str]:
+    """Open a file or a set of shards and verify it."""
+    found: list[str] = []
+    archive = _tried(partial(open_reader, path), found)
+    if isinstance(archive, Archive):
+        with archive:
+            _tried(archive.verify, found)
     return found
 
 

@@ -25,6 +25,11 @@ def test_only_complete_errors_leave_the_decoders_and_kernels_agree() -> None:
     assert (found.tried, found.failures) == (1500, [])
 
 
+def test_only_complete_errors_leave_sets_of_shards() -> None:
+    found = fuzz.sharded(1000)
+    assert (found.tried, found.failures) == (1000, [])
+
+
 def test_forgeries_get_behind_the_checksums(tmp_path: Path) -> None:
     whole = 0
     for number in range(300):
