@@ -41,9 +41,9 @@ def stated_errors(archive: Archive) -> dict[str, float] | None:
         return None
     stated = dict.fromkeys(archive.tensors, 0.0)
     lossy = [entry.name for entry in archive.tensors.values() if entry.codec not in LOSSLESS]
-    data = archive.extra(ERRORS)
-    if len(data) != 4 * len(lossy):
-        text = f"states errors of {len(data) / 4:g} tensors, {len(lossy)} have lost something"
+    size = archive.extras[ERRORS]  # as it is stated: compared before anything is decompressed
+    if size != 4 * len(lossy):
+        text = f"states errors of {size / 4:g} tensors, {len(lossy)} have lost something"
         hint = "the weights may be sound, but nothing can be said about how near they are: compress again"
         raise SubbitError(text, kind="figures", path=archive.path, hint=hint)
-    return stated | dict(zip(lossy, struct.unpack(f"<{len(lossy)}f", data), strict=True))
+    return stated | dict(zip(lossy, struct.unpack(f"<{len(lossy)}f", archive.extra(ERRORS)), strict=True))

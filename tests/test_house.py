@@ -120,7 +120,7 @@ def texts() -> Iterator[tuple[Path, str]]:
     for folder in (*PACKAGES, "formats", "tests", "benchmarks", "examples", ".ci"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix in {".py", ".md", ".json", ".toml", ""}:
-                yield path, path.read_text(encoding="utf-8")
+                yield path, path.read_text(encoding="utf-8", errors="replace")  # bad files are no UTF-8
     for path in [*ROOT.glob("*.md"), ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / "constraints.txt"]:
         yield path, path.read_text(encoding="utf-8")
 

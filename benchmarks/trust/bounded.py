@@ -18,7 +18,9 @@ from benchmarks.trust.workers import MEMORY, SECONDS
 from formats.bad.container_cases import with_extra
 from formats.bad.forge import forged, take_apart
 from formats.bad.frames import repeated
+from subbit.analysis.contents import list_tensors
 from subbit.errors import SubbitError
+from subbit.figures import ERRORS
 
 __all__ = ["BOMBS", "Bomb", "Cost", "cost", "prove"]
 
@@ -103,6 +105,11 @@ def _extra(path: Path) -> None:
         file.extra("config.json")
 
 
+def _list(path: Path) -> None:
+    with subbit.open(path) as file:
+        list_tensors(file.archive)
+
+
 def _load(path: Path) -> None:
     subbit.load(path)
 
@@ -141,6 +148,7 @@ BOMBS: dict[str, Bomb] = {
     "an extra whose frame states 256 MiB, its entry 1000": Bomb(lambda: with_extra(repeated(2**28), 1000), _extra),
     "an extra that states 1 GiB in 33 KB": Bomb(lambda: with_extra(repeated(2**30), 2**30), _extra, stated=2**30),
     "the same with max_bytes": Bomb(lambda: with_extra(repeated(2**30), 2**30), _load_some),
+    "stated errors of 1 GiB": Bomb(lambda: with_extra(repeated(2**30), 2**30, name=ERRORS), _list),
     "raw weights, 2^47 of them": Bomb(lambda: _tensor("0.1/tiny-dense.sbit", [2**47]), _load),
     "dead-zone weights, 2^40 in one row": Bomb(lambda: _tensor("0.1/tiny-deadzone.sbit", [1, 2**40]), _load),
     "dead-zone weights, 2^46 in a square": Bomb(lambda: _tensor("0.1/tiny-deadzone.sbit", [2**23, 2**23]), _load_some),

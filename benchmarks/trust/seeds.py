@@ -11,6 +11,7 @@ import numpy as np
 
 import subbit
 from formats.bad.forge import forged, take_apart
+from subbit.figures import ERRORS, LOSSLESS, pack_errors
 
 __all__ = ["SHARD_INDEX", "goldens", "parent", "room", "single_tensors"]
 
@@ -33,13 +34,17 @@ def parent() -> Mapping[str, np.ndarray]:
 
 
 def single_tensors() -> dict[str, bytes]:
-    """Each tensor of each golden as a file of its own."""
+    """Each tensor of each golden as a file of its own, which states an error of those that lost something."""
     found = {}
     for file, data in goldens().items():
         index, sections = take_apart(data)
         for tensor in index["tensors"]:
             own, sections = sections[: len(tensor["sections"])], sections[len(tensor["sections"]) :]
-            alone = {"codecs": [index["codecs"][tensor["codec"]]], "tensors": [tensor | {"codec": 0}]}
+            codec = index["codecs"][tensor["codec"]]
+            alone = {"codecs": [codec], "tensors": [tensor | {"codec": 0}]}
+            if codec["id"] not in LOSSLESS:
+                alone["extras"] = [{"name": ERRORS, "size": 4}]
+                own.append(pack_errors([0.5]))
             found[f"{file}: {tensor['name']}"] = forged(alone, own)
     return found
 

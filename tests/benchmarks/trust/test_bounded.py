@@ -8,7 +8,7 @@ import pytest
 from benchmarks.trust import bounded
 from benchmarks.trust.bounded import Bomb, cost
 
-WITHOUT_MAX_BYTES = "an extra of 256 MiB that states 1000 bytes", "raw weights, 2^47 of them"
+WITHOUT_MAX_BYTES = "an extra of 256 MiB that states 1000 bytes", "stated errors of 1 GiB"
 
 
 def small(path: Path) -> None:
