@@ -115,10 +115,10 @@ class Writer:
         extras = [self._extras[name] for name in sorted(self._extras)]
         index = Index(
             aliases=self._aliases,
-            codecs=tuple(self._codecs),
-            extras=tuple(record for record, _ in extras),
+            codecs=tuple(self._codecs) or (),  # keys are left out where they hold this very tuple, and Python 3.10 has
+            extras=tuple(record for record, _ in extras) or (),  # more empty ones than one
             metadata=self._metadata,
-            tensors=tuple(self._tensors),
+            tensors=tuple(self._tensors) or (),
         )
         check_index(index, self._extras)
         for _, data in extras:
