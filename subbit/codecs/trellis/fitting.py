@@ -27,7 +27,7 @@ def fitted(model: Model, packed: np.ndarray, state_bits: int, matrix: np.ndarray
         step = (walk_target * center - center_target * both) / determinant
         bias = (center_target * walk - walk_target * both) / determinant
     step, bias = max(step, 0.0), max(bias, 0.0)
-    return replace(model, step=np.float32(model.step * step), bias=np.float32(model.bias * bias))
+    return replace(model, step=model.step * np.float32(step), bias=model.bias * np.float32(bias))
 
 
 def _moments(
