@@ -21,7 +21,7 @@ from subbit_formats.sbit import Archive, open_reader
 from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 __all__ = ["SUFFIX", "Signer", "check_signature", "sign"]
 
@@ -53,7 +53,7 @@ class Signer:
             refuse_existing(target, force=force)
             archive.verify()
             signed = _statement(archive)
-        line = f"ed25519 {_raw(self._key.public_key()).hex()} {self._key.sign(signed).hex()}\n"
+        line = f"ed25519 {self._key.public_key().public_bytes_raw().hex()} {self._key.sign(signed).hex()}\n"
         file = AtomicFile(target, force=force)
         try:
             file.write(signed + line.encode())
@@ -87,13 +87,13 @@ def check_signature(archive: Archive, public_key: str | PathLike[str]) -> None:
     found = _FORM.fullmatch(_read(path))
     if found is None:
         raise _refused(path, "is no signature that this version of subbit can read", "sign the file again")
+    if found["key"].decode() != key.public_bytes_raw().hex():
+        text = f"was made with another key, {found['key'][:16].decode()}…"
+        raise _refused(path, text, "ask whom you trust for their public key")
     try:
         key.verify(bytes.fromhex(found["signature"].decode()), found["signed"])
     except InvalidSignature:
-        if found["key"].decode() == _raw(key).hex():
-            raise _refused(path, "is forged or damaged", "trust neither it nor the file") from None
-        text = f"was made with another key, {found['key'][:16].decode()}…"
-        raise _refused(path, text, "ask whom you trust for their public key") from None
+        raise _refused(path, "is forged or damaged", "trust neither it nor the file") from None
     stated, actual = found["signed"].splitlines(), _statement(archive).splitlines()
     for number, file in enumerate(archive.files, 1):
         if stated[number : number + 1] != actual[number : number + 1]:
@@ -143,10 +143,6 @@ def _load(path: Path, *, private: bool) -> Any:
     if not isinstance(key, ed25519.Ed25519PrivateKey if private else ed25519.Ed25519PublicKey):
         raise UsageError(f"holds a {kind} key of another kind than Ed25519", kind="key", path=path, hint=_MAKE)
     return key
-
-
-def _raw(key: Ed25519PublicKey) -> bytes:
-    return key.public_bytes_raw()
 
 
 def _refused(path: Path, text: str, hint: str) -> SubbitError:

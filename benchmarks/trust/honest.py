@@ -13,6 +13,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 import subbit
+from benchmarks.trust.pinning import pin
 from benchmarks.trust.proof import Proof
 from benchmarks.trust.specimens import CODECS
 from formats.bad.forge import canonical, forged, take_apart
@@ -162,18 +163,10 @@ def forged_files(case: Case) -> Iterator[str]:
             index["extras"][place]["size"] = len(sections[place])
             holder.write_bytes(forged(index, sections))
             if files:
-                _pin(path, holder)
+                pin(path, holder)
             yield f"{what}, {number}"
     path.write_bytes(good_index)
     holder.write_bytes(good)
-
-
-def _pin(path: Path, shard: Path) -> None:
-    """Make a shard index right for a shard that was changed."""
-    index, data = json.loads(path.read_bytes()), shard.read_bytes()
-    index["files"][shard.name] = {"size": len(data), "xxh3": data[64:80].hex()}
-    index["metadata"]["total_size"] = sum(file["size"] for file in index["files"].values())
-    path.write_bytes(canonical(index))
 
 
 def refused(case: Case) -> bool:
