@@ -34,6 +34,7 @@ PROOFS: tuple[str, ...] = (
     "bounded",
     "for_ever",
     "honest",
+    "signed_files",
     "guarded",
     "crash",
     "faults",
