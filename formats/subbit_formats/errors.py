@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from os import PathLike, fspath
 
-__all__ = ["SubbitError", "UsageError"]
+__all__ = ["SubbitError", "UsageError", "out_of_memory"]
 
 
 class SubbitError(Exception):
@@ -63,3 +63,9 @@ class SubbitError(Exception):
 
 class UsageError(SubbitError):
     """The request itself cannot be carried out as asked: wrong option, existing output, unknown name."""
+
+
+def out_of_memory() -> SubbitError:
+    """What takes the place of a MemoryError."""
+    hint = "take a machine, or a limit (ulimit -v), with more memory"
+    return SubbitError("does not fit into memory", kind="memory", hint=hint)

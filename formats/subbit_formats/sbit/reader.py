@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mmap
 import os
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import xxhash
 
-from subbit_formats.errors import SubbitError, UsageError
+from subbit_formats.errors import SubbitError, UsageError, out_of_memory
 from subbit_formats.sbit.archive import Archive, Entry, Progress
 from subbit_formats.sbit.header import DIGEST_BYTES, HEADER_BYTES, digest
 from subbit_formats.sbit.index import encode
@@ -36,14 +37,17 @@ class Reader(Archive):
         self._view: memoryview | None = memoryview(self._map) if self._map else memoryview(b"")
         try:
             self._contents = validate(self._view, understood)
+            self.tensors = _entries(self._contents, self.path)
         except SubbitError as error:
             self.close()
             error.at(path=self.path)
             raise
+        except MemoryError:
+            self.close()
+            raise out_of_memory().at(path=self.path) from None
         header, index = self._contents.header, self._contents.index
         self.version, self.size = (header.major, header.minor), header.file_size
         self.metadata, self.aliases = index.metadata, index.aliases
-        self.tensors = _entries(self._contents, self.path)
         self.extras = {extra.name: extra.size if extra.raw_size is None else extra.raw_size for extra in index.extras}
         self._verified: set[int] = set()
 
@@ -87,6 +91,8 @@ class Reader(Archive):
         except SubbitError as error:
             error.at(path=self.path, offset=self._contents.spans[number][0])
             raise
+        except MemoryError:
+            raise out_of_memory().at(path=self.path, offset=self._contents.spans[number][0]) from None
 
     def verify(self, progress: Progress | None = None) -> None:
         """Read every byte; raise :class:`SubbitError` at the first damage, naming tensor and offset."""
@@ -208,6 +214,8 @@ def map_file(path: Path) -> mmap.mmap | None:
         message = "there is no such file"
         raise SubbitError(message, kind="missing", path=path, hint="check the name") from error
     except (OSError, ValueError) as error:  # ValueError: NUL in the name, or emptied meanwhile
+        if getattr(error, "errno", None) == errno.ENOMEM:
+            raise out_of_memory().at(path=path) from None
         reason = getattr(error, "strerror", None) or error
         hint = "check that you may read it"
         raise SubbitError(f"cannot be read: {reason}", kind="unreadable", path=path, hint=hint) from error

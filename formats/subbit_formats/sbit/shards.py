@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from subbit_formats.errors import SubbitError
+from subbit_formats.errors import SubbitError, out_of_memory
 from subbit_formats.sbit.archive import Archive, Entry, Progress
 from subbit_formats.sbit.index import encode
 from subbit_formats.sbit.limits import MAX_SHARD_INDEX_BYTES
@@ -112,6 +112,9 @@ class ShardedReader(Archive):
             self.close()
             error.at(path=self.path)
             raise
+        except MemoryError:
+            self.close()
+            raise out_of_memory().at(path=self.path) from None
         shards = list(self._shards.values())
         self.version, self.metadata, self.extras = shards[0].version, shards[0].metadata, shards[0].extras
         self.size = size + self._index.metadata.total_size
