@@ -261,6 +261,6 @@ def _walk(start: Quantized, factor: float, done: Callable[[Quantized], bool]) ->
     found: list[Quantized] = []
     result = start
     while not done(result) and _SMALLEST <= float(result.step) * factor <= _LARGEST:
-        result = settle(result.scene, np.float32(result.step * factor), result.tables, passes=2)
+        result = settle(result.scene, result.step * np.float32(factor), result.tables, passes=2)
         found.append(result)
     return found
