@@ -41,6 +41,8 @@ PROOFS: tuple[str, ...] = (
     "syscalls",
     "disks",
     "resume",
+    "squeeze",
+    "soak",
     "identical",
 )
 """Modules of this folder, in the order they run."""

@@ -70,16 +70,22 @@ def resumed(case: str, kills: int, seed: int, folder: Path) -> dict[str, Any]:
         place, log = _fresh(folder / "round"), folder / "log"
         log.write_text("")
         killed = 0
+        partial = place / "m.sbit.partial"
         while (code := _run(models[0], place, log, case, draw.uniform(0, longest))) == -signal.SIGKILL:
             killed += 1
-            if (place / "m.sbit.partial").exists() and len(log.read_text().split("\n")) > 2 + killed:
+            if not partial.exists() and any(place.glob("m*.sbit")):  # it was done, and had not said so
+                code = 0
+                break
+            if partial.exists() and len(log.read_text().split("\n")) > 2 + killed:
                 found["refused"] += 1
                 if _run(models[1], place, folder / "other", case, None) != 3:
                     found["failures"].append(f"seed {seed}, round {found['rounds']}: changed weights are not refused")
         encoded = log.read_text().count("\n")
         wrong = [f"exit code {code}"] * (code != 0)
         wrong += ["other bytes than undisturbed"] * (_files(place) != whole[0])
-        wrong += ["another report"] * ((folder / "report").read_text() != whole[1])
+        reported = folder / "report"
+        wrong += ["another report"] * (reported.exists() and reported.read_text() != whole[1])
+        reported.unlink(missing_ok=True)
         wrong += [f"{encoded} tensors encoded after {killed} kills"] * (encoded > _TENSORS + killed)
         found["failures"] += [f"seed {seed}, round {found['rounds']}: {text}" for text in wrong]
         found["kills"] += killed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from threading import Lock
 
@@ -40,8 +41,10 @@ def parallel(task: Callable[[int], None], count: int) -> None:
             except BaseException as error:
                 errors[index] = error
 
-    pool = _pool(helpers)
-    helping = [pool.submit(work) for _ in range(helpers)]
+    pool, helping = _pool(helpers), []
+    with suppress(RuntimeError):  # no memory for another thread: the caller does without
+        for _ in range(helpers):
+            helping.append(pool.submit(work))
     work()
     for each in helping:
         if not each.cancel():

@@ -14,7 +14,7 @@ import numpy as np
 
 from subbit.codecs import Dense, Same, Signed
 from subbit.curvature import Curvature
-from subbit.errors import SubbitError
+from subbit.errors import SubbitError, out_of_memory
 from subbit.figures import ERRORS, LOSSLESS, pack_errors
 from subbit.model.journal import Journal
 from subbit.model.parent import Parent
@@ -96,7 +96,7 @@ class Job:
         except SubbitError as refused:
             raise refused.at(path=tensor.path, tensor=name) from None
         except MemoryError:
-            raise SubbitError("does not fit into memory", kind="memory", path=tensor.path, tensor=name) from None
+            raise out_of_memory().at(path=tensor.path, tensor=name) from None
         now = time.perf_counter()
         self._remaining.took(
             *self._sizes[name], now - self._since

@@ -8,7 +8,7 @@ from math import isclose
 from os import PathLike
 from pathlib import Path
 
-from subbit.errors import SubbitError
+from subbit.errors import SubbitError, out_of_memory
 from subbit.figures import rounded, stated_errors
 from subbit.model.file import File, open_file
 from subbit.model.parent import Checkpoint
@@ -79,7 +79,10 @@ def _errors(file: File, against: str | PathLike[str], claimed: Mapping[str, floa
             if (stored.shape, stored.dtype) != (tensor.shape, tensor.dtype):
                 text = f"is {stored.dtype} {stored.shape}, the original {tensor.dtype} {tensor.shape}"
                 raise SubbitError(text, kind="against", path=file.archive.path, tensor=name)
-            errors[name] = relative_error(tensor.read(), stored.decode())
+            try:
+                errors[name] = relative_error(tensor.read(), stored.decode())
+            except MemoryError:
+                raise out_of_memory().at(path=file.archive.path, tensor=name) from None
             if claimed is not None and not isclose(claimed[name], rounded(errors[name]), rel_tol=_NEAR):
                 text = f"has an error of {errors[name]:.7g}, and the file states {claimed[name]:.7g}"
                 hint = "it was made from another original, or its figures were changed: trust neither"

@@ -13,7 +13,7 @@ import numpy as np
 from subbit.codecs import Dense
 from subbit.codecs.blocks import parallel
 from subbit.curvature import Curvature
-from subbit.errors import SubbitError, UsageError
+from subbit.errors import SubbitError, UsageError, out_of_memory
 from subbit.planning.allocate import Point, allocate, hull, refine
 from subbit.planning.budget import Budget, check_bits
 from subbit.planning.corrections import corrected_weights
@@ -137,6 +137,8 @@ def _for_each(
             found[index] = look(names[index])
         except SubbitError as error:
             raise error.at(tensor=names[index]) from None
+        except MemoryError:
+            raise out_of_memory().at(tensor=names[index]) from None
 
     if one_by_one or any(math.prod(tensor.shape) > _SMALL for tensor in tensors.values()):
         for index in range(len(names)):

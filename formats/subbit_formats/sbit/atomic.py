@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from subbit_formats.errors import SubbitError, UsageError
+from subbit_formats.errors import SubbitError, UsageError, out_of_memory
 
 __all__ = ["AtomicFile", "refuse_existing", "sync_folder", "translated"]
 
@@ -37,7 +37,12 @@ class AtomicFile:
         self._temp = path.with_name(f".{path.name}.tmp-{os.getpid()}-{secrets.token_hex(8)}")
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with translated(path):
-            self._file = os.fdopen(os.open(self._temp, flags, 0o666), "w+b", buffering=2**20)
+            handle = os.open(self._temp, flags, 0o666)
+            try:
+                self._file = os.fdopen(handle, "w+b", buffering=2**20)
+            except BaseException:  # no memory for its buffer; the handle is closed
+                self._temp.unlink(missing_ok=True)
+                raise
 
     def write(self, data: bytes | memoryview, *, at_start: bool = False) -> None:
         """Append the bytes, or overwrite the first ones of the file."""
@@ -104,6 +109,8 @@ def translated(path: Path) -> Iterator[None]:
         message = f"cannot be written: {error.strerror}"
         hint = "check that the folder exists and that you may write there"
         raise SubbitError(message, kind="unwritable", path=path, hint=hint) from error
+    except MemoryError:
+        raise out_of_memory().at(path=path) from None
 
 
 def sync_folder(folder: Path) -> None:

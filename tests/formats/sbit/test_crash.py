@@ -161,3 +161,15 @@ def test_what_cannot_be_written(tmp_path: Path) -> None:
             write(tmp_path, force=force)
     with pytest.raises(SubbitError):
         ShardedWriter(tmp_path / "none" / "m.sbit", 10**6)
+
+
+def test_no_memory_for_the_buffer_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(handle: int, *_: object, **__: object) -> None:
+        os.close(handle)
+        raise MemoryError
+
+    monkeypatch.setattr(os, "fdopen", refuse)
+    with pytest.raises(SubbitError) as caught:
+        write(tmp_path / "m.sbit")
+    assert caught.value.kind == "memory"
+    assert list(tmp_path.iterdir()) == []

@@ -90,3 +90,14 @@ def test_thread_count(monkeypatch):
     for text in ("", "0", "-1", "x"):
         monkeypatch.setenv("SUBBIT_THREADS", text)
         assert 1 <= thread_count() <= (os.cpu_count() or 1)
+
+
+def test_where_no_thread_can_start_the_caller_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setenv("SUBBIT_THREADS", "7")
+    monkeypatch.setattr("concurrent.futures.ThreadPoolExecutor.submit", refuse)
+    seen: list[int] = []
+    parallel(seen.append, 20)
+    assert sorted(seen) == list(range(20))
