@@ -11,7 +11,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from benchmarks.trust.damage import overlooked, warm_up
-from benchmarks.trust.peers import shares
+from benchmarks.trust.peers import PEERS, shares, zstd
 from benchmarks.trust.proof import Proof
 from benchmarks.trust.seeds import goldens
 from benchmarks.trust.workers import spread
@@ -28,9 +28,11 @@ def prove(share: float) -> list[Proof]:
     flips = spread(_flip, _every(8 * _total(), share), 0, warm_up)
     cuts = spread(_cut, _every(_total(), share), 0, warm_up)
     longer = spread(_append, _every(_TAILS * len(goldens()), share), 0, warm_up)
-    peers = shares(max(50, round(_PEERS * share)))
+    sample = max(50, round(_PEERS * share))
+    peers, better = shares(sample, PEERS), shares(sample, {"zstd": zstd(checksum=True)})["zstd"]
+    note = f"peers: {sample:,} flips; zstd with its optional checksum: {better}"
     return [
-        Proof(2, f"every single-bit flip {files}", flips.tried, flips.failed, tuple(flips.failures), peers=peers),
+        Proof(2, f"every single-bit flip {files}", flips.tried, flips.failed, tuple(flips.failures), note, peers),
         Proof(2, f"every truncation {files}", cuts.tried, cuts.failed, tuple(cuts.failures)),
         Proof(2, f"appended bytes {files}", longer.tried, longer.failed, tuple(longer.failures)),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +18,16 @@ from benchmarks.trust.seeds import goldens, parent, room
 __all__ = ["PEERS", "flipped", "shares", "zstd"]
 
 Weights = Mapping[str, np.ndarray]
+Peer = tuple[Callable[[Path, Weights], None], Callable[[Path], Weights]]
+"""What writes weights to a file, and what reads them."""
 _FILES = ("factors", "magnitudes", "signs", "trellis", "uniform")
 """Goldens whose float32 tensors are written."""
 
 
-def shares(flips: int) -> dict[str, str]:
+def shares(flips: int, peers: Mapping[str, Peer]) -> dict[str, str]:
     """What became of so many flips, at places chosen by chance, in the file of each peer."""
     found = {}
-    for name, (write, read) in PEERS.items():
+    for name, (write, read) in peers.items():
         outcome = flipped(write, read, flips)
         found[name] = (
             f"{100 * outcome['silent'] / flips:.1f} % silent, {100 * outcome['noticed'] / flips:.1f} % noticed"
@@ -52,6 +55,7 @@ def flipped(write: Callable[[Path, Weights], None], read: Callable[[Path], Weigh
     return outcome
 
 
+@cache
 def weights() -> Weights:
     """float32 tensors of the goldens."""
     found = {}
@@ -91,7 +95,7 @@ def _read_gguf(path: Path) -> Weights:
     return {tensor.name: np.array(tensor.data) for tensor in gguf.GGUFReader(path).tensors}
 
 
-def zstd(checksum: bool) -> tuple[Callable[[Path, Weights], None], Callable[[Path], Weights]]:
+def zstd(checksum: bool) -> Peer:
     """All weights, one after the other, as one frame."""
 
     def write(path: Path, tensors: Weights) -> None:
@@ -104,7 +108,7 @@ def zstd(checksum: bool) -> tuple[Callable[[Path, Weights], None], Callable[[Pat
     return write, read
 
 
-PEERS: dict[str, tuple[Callable[[Path, Weights], None], Callable[[Path], Weights]]] = {
+PEERS: dict[str, Peer] = {
     "safetensors": (_write_safetensors, lambda path: safetensors.numpy.load(path.read_bytes())),
     "gguf-py": (_write_gguf, _read_gguf),
     "zstd": zstd(checksum=False),
