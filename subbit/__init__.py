@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         Vector,
     )
     from subbit.errors import SubbitError, UsageError
-    from subbit.model import File, Report, Tensor, compress, decompress, load, plan, verify
+    from subbit.model import File, Report, Tensor, compress, decompress, decompress_folder, load, plan, verify
     from subbit.model import open_file as open
     from subbit.model.statistics import Statistics
     from subbit.planning import Plan
@@ -49,7 +49,9 @@ _HOMES = {
         "TrellisMagnitudes", "Uniform", "Vector",
     ],
     "subbit.errors": ["SubbitError", "UsageError"],
-    "subbit.model": ["File", "Report", "Tensor", "compress", "decompress", "load", "plan", "verify"],
+    "subbit.model": [
+        "File", "Report", "Tensor", "compress", "decompress", "decompress_folder", "load", "plan", "verify",
+    ],
     "subbit.model.statistics": ["Statistics"],
     "subbit.planning": ["Plan"],
     "subbit.records": ["Encoded"],
@@ -63,8 +65,7 @@ __all__ = [
     "Angle", "Base", "Codec", "DeadZone", "Delta", "Dense", "Encoded", "Factors", "File", "Fitted", "Hadamard",
     "Hashed", "LowBit", "LowRank", "OneOfN", "Plan", "Report", "Same", "Scales", "Signed", "Statistics", "Stored",
     "SubbitError", "Tensor", "Trellis", "TrellisMagnitudes", "Uniform", "UsageError", "Vector", "__version__",
-    "compress", "decode", "decompress", "encode", "load", "open", "plan", "sign",
-    "verify",
+    "compress", "decode", "decompress", "decompress_folder", "encode", "load", "open", "plan", "sign", "verify",
 ]  # fmt: skip
 
 

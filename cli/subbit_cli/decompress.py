@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from subbit_cli.options import base, dtype, force, quiet, size
@@ -14,7 +16,17 @@ __all__ = ["command"]
 
 @click.command("decompress")
 @click.argument("file", type=click.Path())
-@click.option("-o", "--output", type=click.Path(), help="The file to write.  [default: FILE's name with .safetensors]")
+@click.option(
+    "-o", "--output", type=click.Path(), help="The file or folder to write.  [default: FILE's name with .safetensors]"
+)
+@click.option(
+    "--folder", is_flag=True,
+    help="Write a Hugging Face folder, with the configuration and the tokenizer that travelled with the weights.",
+)  # fmt: skip
+@click.option(
+    "--shard-size", type=size, metavar="SIZE", default="5GB", show_default=True,
+    help="With --folder: split the weights into files of at most this size.",
+)  # fmt: skip
 @click.option(
     "--dtype", type=dtype, metavar="DTYPE",
     help="Type of the floating tensors: bfloat16, float16, float32, float64, or bf16, fp16, f32.  "
@@ -28,17 +40,27 @@ __all__ = ["command"]
 @force
 @quiet
 def command(
-    file: str, output: str | None, dtype: str | None, max_bytes: int | None, base: str | None, force: bool, quiet: bool
-) -> None:
+    file: str, output: str | None, folder: bool, shard_size: int, dtype: str | None, max_bytes: int | None,
+    base: str | None, force: bool, quiet: bool,
+) -> None:  # fmt: skip
     """Turn a .sbit file back into safetensors.
 
-    FILE is a .sbit file or the index of a sharded one. Tied tensors are written under each of their names; the files
-    that travel with the weights (config.json, tokenizer.json) are not written.
+    FILE is a .sbit file, the index of a sharded one, or a folder with model.sbit. Tied tensors are written under each
+    of their names. The files that travel with the weights (config.json, tokenizer.json) are written with --folder.
+
+    \b
+      subbit decompress model.sbit --dtype bf16 --folder -o model_dir
     """
     import subbit
 
     with small_without_numba(file, DECODED), progress_bar(quiet) as progress:
-        path = subbit.decompress(
-            file, output, dtype=dtype, base=base, max_bytes=max_bytes, force=force, progress=progress
-        )
-    click.echo(f"wrote {shown(str(path))}, {path.stat().st_size:,} bytes")
+        common: dict[str, Any] = {"dtype": dtype, "base": base, "max_bytes": max_bytes, "force": force}
+        if folder:
+            if output is None:
+                raise click.UsageError("--folder needs a name: -o DIR")
+            path = subbit.decompress_folder(file, output, shard_bytes=shard_size, progress=progress, **common)
+            written = sum(part.stat().st_size for part in path.glob("*.safetensors"))
+        else:
+            path = subbit.decompress(file, output, progress=progress, **common)
+            written = path.stat().st_size
+    click.echo(f"wrote {shown(str(path))}, {written:,} bytes")

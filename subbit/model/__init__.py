@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from subbit.model.compressing import compress, plan
 from subbit.model.decompressing import decompress
+from subbit.model.dense_folder import decompress_folder
 from subbit.model.file import File, load, open_file
 from subbit.model.parent import Checkpoint, Parent
 from subbit.model.report import Report, TensorReport
@@ -12,5 +13,5 @@ from subbit.model.verifying import Verification, verify
 
 __all__ = [
     "Checkpoint", "File", "Parent", "Report", "Tensor", "TensorReport", "Verification", "compress", "decompress",
-    "load", "open_file", "plan", "verify",
+    "decompress_folder", "load", "open_file", "plan", "verify",
 ]  # fmt: skip

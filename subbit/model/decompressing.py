@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 
 from subbit.model.compressing import Progress
-from subbit.model.file import open_file
+from subbit.model.file import File, open_file
 from subbit.model.parent import Checkpoint
 from subbit.model.tensor import PARENT_KEY, check_float
 from subbit_formats.dtypes import FLOATS, ITEM_SIZES
 from subbit_formats.safetensors_writer import SafetensorsWriter
 
-__all__ = ["decompress"]
+__all__ = ["decoded_bytes", "decompress", "write_decoded"]
 
 
 def decompress(
@@ -40,18 +41,32 @@ def decompress(
         source = Path(path)
         name = source.name.removesuffix(".index.json").removesuffix(".sbit")
         target = Path(output) if output is not None else source.with_name(name + ".safetensors")
-        described = {}
-        for tensor_name in file:
-            tensor = file[tensor_name]
-            kind = dtype if dtype is not None and tensor.dtype in FLOATS else tensor.dtype
-            described[tensor_name] = (kind, tensor.shape)
-        sizes = {name: math.prod(shape) * ITEM_SIZES[kind] for name, (kind, shape) in described.items()}
-        done = 0
-        metadata = {key: value for key, value in file.metadata.items() if key != PARENT_KEY}
-        with SafetensorsWriter(target, described, metadata, force=force) as writer:
-            for tensor_name in writer.names:
-                if progress is not None:
-                    progress("decompress", done, sum(sizes.values()), tensor_name)
-                writer.write(file[tensor_name].decode(dtype=dtype))
-                done += sizes[tensor_name]
+        write_decoded(file, list(file), target, dtype, force=force, progress=progress)
         return target
+
+
+def write_decoded(
+    file: File, names: Sequence[str], target: Path, dtype: str | None, *, force: bool, progress: Progress | None
+) -> None:
+    """Decode some tensors of an open file into one safetensors file."""
+    described = {name: (_decoded_type(file, name, dtype), file[name].shape) for name in names}
+    sizes = {name: decoded_bytes(file, name, dtype) for name in names}
+    done = 0
+    metadata = {key: value for key, value in file.metadata.items() if key != PARENT_KEY}
+    with SafetensorsWriter(target, described, metadata, force=force) as writer:
+        for name in writer.names:
+            if progress is not None:
+                progress("decompress", done, sum(sizes.values()), name)
+            writer.write(file[name].decode(dtype=dtype))
+            done += sizes[name]
+
+
+def _decoded_type(file: File, name: str, dtype: str | None) -> str:
+    """The type that a tensor is decoded to: its own, or for floats the one that is asked for."""
+    own = file[name].dtype
+    return dtype if dtype is not None and own in FLOATS else own
+
+
+def decoded_bytes(file: File, name: str, dtype: str | None) -> int:
+    """Bytes of a decoded tensor."""
+    return math.prod(file[name].shape) * ITEM_SIZES[_decoded_type(file, name, dtype)]

@@ -7,32 +7,41 @@ folder without subbit gets an error that says what to do, where transformers alo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from subbit.errors import SubbitError, UsageError
 from subbit.figures import ERRORS
+from subbit.model.card import model_card, read_quality
 from subbit.model.file import File, open_file
 from subbit_formats.safetensors_writer import SafetensorsWriter
 from subbit_formats.sbit import FOLDER_NAME, Writer
 from subbit_formats.sbit.atomic import AtomicFile
 from subbit_formats.sources.folder import STUB_NAME
 
-__all__ = ["CONFIG_VERSION", "PLEASE", "write_folder", "write_stub"]
+__all__ = ["CONFIG_VERSION", "PLEASE", "make_folder", "write_folder", "write_stub", "write_whole"]
 
 CONFIG_VERSION = 1
 PLEASE = "the weights are in model.sbit: pip install 'subbit[hf]' and import subbit.torch.hf before from_pretrained"
 """In the place of a file name in config.json: what transformers shows where subbit is not imported."""
 
 
-def write_folder(path: str | PathLike[str], folder: str | PathLike[str], *, force: bool = False) -> Path:
+def write_folder(
+    path: str | PathLike[str],
+    folder: str | PathLike[str],
+    *,
+    base_model: str | None = None,
+    quality: str | PathLike[str] | None = None,
+    force: bool = False,
+) -> Path:
     """Copy a `.sbit` file into a folder that `from_pretrained` loads, and unpack the files that travel in it.
 
-    The file is copied as it is stored, in one piece, and checked on the way. Raises :class:`SubbitError` for a file
-    without config.json (kind "extra"), for damage, and where the folder holds files of these names (unless `force`);
-    the configuration comes last, so that a folder is whole or has none.
+    The file is copied as it is stored, in one piece, and checked on the way. A README.md is the model card: bits, the
+    `base_model`, and a table of the figures in `quality`, a file that `subbit eval --json` printed. Raises
+    :class:`SubbitError` for a file without config.json (kind "extra"), for damage, and where the folder holds files of
+    these names (unless `force`); the configuration comes last, so that a folder is whole or has none.
     """
     target = Path(folder)
     with open_file(path) as file:
@@ -41,17 +50,15 @@ def write_folder(path: str | PathLike[str], folder: str | PathLike[str], *, forc
             raise SubbitError("carries no config.json", kind="extra", path=path, hint=hint)
         settings = _parse(file.extra("config.json"), path)
         extras = {name: file.extra(name) for name in file.extras if name != "config.json"}
-        _make(target)
-        names = [FOLDER_NAME, STUB_NAME, *extras, "config.json"]
-        if (there := [name for name in names if (target / name).exists()]) and not force:
-            hint = "use --force (force=True) to replace it"
-            raise UsageError(f"has a {there[0]} already", kind="exists", path=target, hint=hint)
+        figures = None if quality is None else read_quality(quality)
+        extras["README.md"] = model_card(file, base_model, figures).encode()
+        make_folder(target, [FOLDER_NAME, STUB_NAME, *extras, "config.json"], force=force)
         with Writer(target / FOLDER_NAME, file.metadata, force=force) as writer:
             _copy(file, writer)
     write_stub(target, force=force)
     for name, content in extras.items():
-        _write(target / name, content, force=force)
-    _write(target / "config.json", _configured(settings), force=force)
+        write_whole(target / name, content, force=force)
+    write_whole(target / "config.json", _configured(settings), force=force)
     return target
 
 
@@ -93,15 +100,20 @@ def _parse(text: bytes, path: str | PathLike[str]) -> dict[str, Any]:
     return settings
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path, names: Iterable[str], *, force: bool) -> None:
+    """Make a folder for files of these names; one that is there already must not have them, unless `force`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         hint = "choose another folder"
         raise SubbitError(f"cannot be made: {error.strerror}", kind="unwritable", path=folder, hint=hint) from error
+    if (there := [name for name in names if (folder / name).exists()]) and not force:
+        hint = "use --force (force=True) to replace it"
+        raise UsageError(f"has a {there[0]} already", kind="exists", path=folder, hint=hint)
 
 
-def _write(path: Path, content: bytes, *, force: bool) -> None:
+def write_whole(path: Path, content: bytes, *, force: bool) -> None:
+    """Write a small file whole or not at all."""
     file = AtomicFile(path, force=force)
     try:
         file.write(content)

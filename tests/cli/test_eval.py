@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -42,6 +43,15 @@ def test_files_beside_their_original(home: Path) -> None:
     assert text.splitlines()[0].split() == ["file", "bits", "coded", "perplexity", "×", "original", "KL,", "nats",
                                             "same", "next", "token", "model"]  # fmt: skip
     assert text.endswith("248 tokens of text.txt\n")
+    (home / "quality.json").write_text(json.dumps(found))
+    subbit("folder", "6.sbit", "-o", "out", "--base-model", "some/llama", "--quality", "quality.json", cwd=home).ok()
+    card = (home / "out" / "README.md").read_text(encoding="utf-8")
+    assert 'base_model: "some/llama"' in card
+    assert f"**{fine['bits_per_weight']:.3f} bits a weight** over the whole file" in card
+    assert f"| 6.sbit | {fine['bits_per_weight']:.3f} | {fine['coded_bits_per_weight']:.3f} |" in card
+    (home / "quality.json").write_text('{"version": 1}')
+    refused = subbit("folder", "6.sbit", "-o", "none", "--quality", "quality.json", cwd=home).error()
+    assert "subbit eval" in refused
 
 
 def test_the_original_beside_itself_and_by_hand(home: Path) -> None:

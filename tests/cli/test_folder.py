@@ -16,7 +16,8 @@ def test_a_model_becomes_a_folder_and_a_bare_file_does_not(tmp_path: Path) -> No
     subbit("compress", "model", "-o", "m.sbit", "--bits", "2", cwd=tmp_path).ok()
     assert subbit("folder", "m.sbit", "-o", "out", cwd=tmp_path).ok() == "wrote out\n"
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"config.json", "model.sbit", "subbit.safetensors", "tokenizer.json"}
+    assert names == {"README.md", "config.json", "model.sbit", "subbit.safetensors", "tokenizer.json"}
+    assert (tmp_path / "out" / "README.md").read_text().startswith("---\nlibrary_name: subbit\n")
     settings = json.loads((tmp_path / "out" / "config.json").read_text())
     assert settings["vocab_size"] == 40
     assert settings["quantization_config"] == {"quant_method": "subbit", "version": 1}
