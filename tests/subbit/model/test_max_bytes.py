@@ -13,6 +13,7 @@ import subbit
 from formats.bad.forge import forge
 from subbit.errors import SubbitError
 from subbit_formats.sbit import ShardedWriter, Writer, open_reader
+from tests.cli.process import subbit as command
 
 WEIGHTS, EXTRA = 4 * 6 * 4, 1000  # bytes of a float32 tensor and of an extra that compresses well
 
@@ -75,3 +76,9 @@ def test_a_small_file_that_states_much(tmp_path: Path) -> None:
     tensor = {"codec": 0, "dtype": "int8", "name": "a", "sections": [["data", 1]], "shape": [2**47]}
     path = forge(tmp_path / "m.sbit", {"codecs": [{"id": "dense"}], "tensors": [tensor]}, [b"\0"])
     refused(lambda: subbit.load(path, max_bytes=2**30))
+
+
+def test_the_command(small: Path) -> None:
+    line = command("decompress", small, "--max-bytes", "1KB", cwd=small.parent).error(1)
+    assert "states 1,096 bytes of weights and extras, 1,000 are allowed" in line
+    assert "wrote" in command("decompress", small, "--max-bytes", "1.1KB", cwd=small.parent).ok()
