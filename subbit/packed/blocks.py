@@ -9,9 +9,10 @@ from functools import cached_property
 import numpy as np
 
 from subbit.codecs.blocks import Filler
+from subbit.errors import UsageError
 from subbit.kernels.outputs import NO_SIGNS, finish, writes
 
-__all__ = ["Blocks", "Shaped"]
+__all__ = ["Blocks", "Shaped", "check_fits"]
 
 _TOGETHER = 1 << 20  # weights
 
@@ -43,6 +44,7 @@ class Blocks:
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Each block of rows gives its own columns of the result."""
+        check_fits(x, self.columns)
         y = np.empty((len(x), self.rows), np.float32)
         memory = self._memory()
         for part in self.parts():
@@ -72,6 +74,13 @@ class Blocks:
 
     def _memory(self) -> np.ndarray:
         return np.empty((min(self.step, self.rows), self.columns), np.float32)
+
+
+def check_fits(x: np.ndarray, columns: int) -> None:
+    """Raise :class:`UsageError` (kind "shape") unless x has rows of so many numbers: kernels trust its shape."""
+    if x.ndim != 2 or x.shape[1] != columns:
+        text = f"x has shape {x.shape}, weights of {columns} columns multiply (n, {columns})"
+        raise UsageError(text, kind="shape", hint="reshape x, or multiply by another tensor")
 
 
 class Shaped:

@@ -10,7 +10,7 @@ from subbit.codecs.blocks import parallel
 from subbit.codecs.factors.layout import Head
 from subbit.kernels import kernel
 from subbit.packed.base import workers
-from subbit.packed.blocks import Blocks, Shaped
+from subbit.packed.blocks import Blocks, Shaped, check_fits
 
 __all__ = ["Latents"]
 
@@ -53,6 +53,7 @@ class Latents(Shaped):
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Two products with signs, and three by scales."""
+        check_fits(x, self.columns)
         found = _signed(self.into, x * self.column_scales, self.latents.size) * self.latents
         y = _signed(self.out_of, found, self.rows)
         y *= self.row_scales

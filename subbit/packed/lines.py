@@ -13,7 +13,7 @@ from subbit.codecs.blocks import parallel
 from subbit.kernels import kernel
 from subbit.kernels.outputs import aligned
 from subbit.packed.base import workers
-from subbit.packed.blocks import Blocks
+from subbit.packed.blocks import Blocks, check_fits
 from subbit.records import Buffer
 from subbit.signs import flips, word_count
 
@@ -66,6 +66,7 @@ class Lines:
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Up to eight rows of x at once."""
+        check_fits(x, self.columns)
         y = np.empty((len(x), self.rows), np.float32)
         padded = np.zeros((len(x), self.codes.shape[1] * DIM), np.float32)
         padded[:, : self.columns] = x

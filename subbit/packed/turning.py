@@ -17,7 +17,7 @@ from subbit.codecs.blocks import parallel
 from subbit.codecs.magnitudes.vector import Vector
 from subbit.kernels import kernel
 from subbit.packed.base import workers
-from subbit.packed.blocks import Blocks
+from subbit.packed.blocks import Blocks, check_fits
 from subbit.records import Buffer
 
 __all__ = ["Turning"]
@@ -73,6 +73,7 @@ class Turning:
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Up to sixteen rows of x at once."""
+        check_fits(x, self.columns)
         y = np.empty((len(x), self.rows), np.float32)
         parts = self.codes, self.entries, self.negative, self.at, self.turned, self.order, self.scales
         chunks = workers(self.rows * self.columns * min(len(x), _LANES))

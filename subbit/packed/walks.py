@@ -10,7 +10,7 @@ from subbit.codecs.blocks import parallel
 from subbit.codecs.trellis.reading import Reader
 from subbit.kernels import kernel
 from subbit.packed.base import workers
-from subbit.packed.blocks import Blocks, Shaped
+from subbit.packed.blocks import Blocks, Shaped, check_fits
 
 __all__ = ["Walks"]
 
@@ -52,6 +52,7 @@ class Walks(Shaped):
 
     def multiply(self, x: np.ndarray) -> np.ndarray:
         """Up to eight rows of x at once."""
+        check_fits(x, self.columns)
         y = np.empty((len(x), self.rows), np.float32)
         chunks = workers(self.rows * self.columns * min(len(x), _LANES[-1]))
         lanes = next((count for count in _LANES if count >= len(x)), _LANES[-1])

@@ -174,6 +174,19 @@ def test_no_weights_are_refused_before_their_sections_are_read(shape):
     assert caught.value.kind == "packed"
 
 
+@pytest.mark.parametrize(
+    ("codec", "kind"),
+    [(TURNING[0], Turning), (LINES[0], Lines), (WALKS[0], Walks), (Factors(2.0), Latents), (DeadZone(), Blocks)],
+)
+@pytest.mark.parametrize("shape", [(3, 63), (3, 65), (3, 100_000), (64,), (1, 3, 64)], ids=str)
+def test_x_that_does_not_fit_is_refused(codec, kind, shape):
+    packed = pack(codec.encode(weight_for(codec, 64, 64)))
+    assert isinstance(packed, kind)
+    with pytest.raises(UsageError) as caught:
+        packed.multiply(np.ones(shape, np.float32))
+    assert caught.value.kind == "shape"
+
+
 def test_a_tensor_of_a_file(tmp_path):
     path = tmp_path / "model.sbit"
     weight = weight_for(DeadZone(1.0), 96, 64)
