@@ -83,7 +83,7 @@ def _other_pythons(folder: Path) -> Iterator[Run]:
     new = [name for name in pythons() if name in _WITH_NEWEST and name != here]
     for name, packages in [*((name, _OLDEST) for name in old), *((name, newest) for name in new)]:
         python = environment(
-            pythons()[name], folder / f"{name}-{packages['numpy']}", built,
+            pythons()[name], folder / f"{name}-{'oldest' if packages is _OLDEST else 'newest'}", built,
             [*same, *(f"{package}=={packages[package]}" for package in packages)],
         )  # fmt: skip
         compiled = packages is _OLDEST or name == new[-1]
