@@ -37,9 +37,9 @@ def prove(share: float) -> list[Proof]:
         name: {k: (t["dtype"], tuple(t["shape"]), t["sha256"]) for k, t in stored[name]["tensors"].items()}
         for name in names
     }
-    decoders = {"compiled kernels": compiled, "plain kernels": plain, "plain reader": second}
+    decoders = {"compiled kernels": compiled, "plain kernels": plain, "the plain reader": second}
     wrong = [
-        f"{name} by the {decoder}: {tensor}"
+        f"{name} by {decoder}: {tensor}"
         for name, table in tables.items()
         for decoder, decode in decoders.items()
         for tensor in sorted(table.items() ^ decode(GOLDEN / name).items())
