@@ -168,11 +168,11 @@ def test_damaged_scales_are_refused() -> None:
     assert np.isfinite(Factors().decode(replace(encoded, sections=signs | {"scales": good}))).all()
     for bad in (
         scales(np.nan, [5, 3], [0, 1], [1, 2, 3]), scales(-1.0, [5, 3], [0, 1], [1, 2, 3]),
-        scales(np.inf, [5, 3], [0, 0], [1, 2, 3]), scales(1e38, [5, 3], [0, 99], [1, 2, 3]), scales(1.0, [4096, 3], [0, 1], [1, 2, 3]),
+        scales(1e38, [5, 3], [0, 99], [1, 2, 3]), scales(1.0, [4096, 3], [0, 1], [1, 2, 3]),
         scales(1.0, [5, 3], [0, 193], [1, 2, 3]), scales(1.0, [5, 3], [0, 1], [1, 2, 193]),
         scales(1.0, [5, 3], [0, 1], [1, 2]), scales(1.0, [5], [0, 1], [1, 2, 3]),
         scales(1.0, [5, 3], [0, 1], [1, 2, 3], 6, 0), scales(1.0, [5, 3], [0, 1], [1, 2, 3], 3, 1),
-        scales(1.0, [5, 3], [0, 1], [1, 2, 3], 3, 2), good + b"\0", good[:9],
+        scales(1.0, [5, 3], [0, 1], [1, 2, 3], 3, 2), scales(np.inf, [5, 3], [0, 0], [1, 2, 3]), good + b"\0", good[:9],
     ):  # fmt: skip
         with pytest.raises(SubbitError) as caught:
             Factors().decode(replace(encoded, sections=signs | {"scales": bad}))
