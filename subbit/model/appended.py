@@ -17,6 +17,7 @@ import xxhash
 
 from subbit.errors import SubbitError
 from subbit_formats.sbit.atomic import translated
+from subbit_formats.sources.source import naming
 
 __all__ = ["AppendedFile", "refused"]
 
@@ -63,14 +64,15 @@ class AppendedFile:
 
     def read(self, place: int) -> tuple[bytes, memoryview] | None:
         """The record that starts there; None if there is none."""
-        self._file.seek(place)
-        frame = self._file.read(_FRAME.size)
-        if len(frame) < _FRAME.size:
-            return None
-        head, body, expected = _FRAME.unpack(frame)
-        if head + body > os.fstat(self._file.fileno()).st_size - self._file.tell():
-            return None
-        data = memoryview(self._file.read(head + body))
+        with naming(self.path):
+            self._file.seek(place)
+            frame = self._file.read(_FRAME.size)
+            if len(frame) < _FRAME.size:
+                return None
+            head, body, expected = _FRAME.unpack(frame)
+            if head + body > os.fstat(self._file.fileno()).st_size - self._file.tell():
+                return None
+            data = memoryview(self._file.read(head + body))
         return (bytes(data[:head]), data[head:]) if xxhash.xxh3_128_digest(data) == expected else None
 
     def append(self, head: bytes, body: Sequence[memoryview] = ()) -> None:

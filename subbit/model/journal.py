@@ -7,6 +7,7 @@ report, in the order they were finished.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -130,7 +131,8 @@ class Journal:
             elif stays:
                 error.hint = "; ".join([*filter(None, [error.hint]), "then the same call goes on where it was"])
         if self._ours and not stays:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # the output is there, and the same call would only find all of it done
+                self.path.unlink(missing_ok=True)
         self._file.close()
 
     def _append(self, head: msgspec.Struct, parts: Mapping[str, memoryview] = {}) -> None:

@@ -101,8 +101,12 @@ def test_full_disk(home: Path, tmp_path: Path) -> None:
     def limit() -> None:  # a file that may not grow meets the same refusal as one on a full disk
         resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
-    for command, source in (("compress", "m.safetensors"), ("decompress", "m.sbit")):
-        assert "m.out: no space left" in refused(command, home / source, "-o", "m.out", cwd=tmp_path, limit=limit)
+    for command, source in (("compress --no-resume", "m.safetensors"), ("decompress", "m.sbit")):
+        line = refused(*command.split(), home / source, "-o", "m.out", cwd=tmp_path, limit=limit)
+        assert "m.out: no space left" in line
+    line = subbit("compress", home / "m.safetensors", "-o", "m.out", cwd=tmp_path, limit=limit).error()
+    assert "no space left (free some space; then the same call goes on where it was)" in line
+    assert names(tmp_path) == ["m.out.partial"]
 
 
 def test_newer_major_version(home: Path, tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         with suppress(OSError):
+            fcntl.flock(handle, fcntl.LOCK_UN)  # also where closing fails and the handle stays
+        with suppress(OSError):
             os.close(handle)
 
 

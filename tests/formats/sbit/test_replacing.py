@@ -99,6 +99,26 @@ def test_files_of_other_formats_are_no_older_output(tmp_path: Path) -> None:
     assert len(names(tmp_path)) == 3
 
 
+@pytest.mark.skipif(os.name != "posix", reason="locks")
+def test_a_handle_that_cannot_be_closed_locks_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refuse(handle: int) -> None:
+        kept.append(handle)
+        raise OSError(errno.EIO, "no")
+
+    kept: list[int] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", refuse)
+        with module.alone(tmp_path):
+            pass
+    (handle,) = kept
+    other = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    os.close(other)
+    os.close(handle)
+
+
 def test_a_damaged_index_keeps_what_it_may_need(tmp_path: Path) -> None:
     (tmp_path / "m.sbit.index.json").write_text("{")
     parked = tmp_path / f".m-00001-of-00002.sbit.{'0' * 32}"
