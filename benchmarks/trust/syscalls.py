@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +20,8 @@ __all__ = ["misordered", "prove"]
 
 _CALLS = "openat,write,pwrite64,fsync,fdatasync,close,link,linkat,rename,renameat,renameat2,unlink,unlinkat"
 _CHANGES = ((0, 1), (1, 1), (1, 2), (2, 2))
+_LONGEST = 120.0
+"""Seconds after which a writer hangs."""
 _WRITE = """
 import sys
 from pathlib import Path
@@ -133,6 +136,13 @@ def _traced(folder: Path, change: tuple[int, int], *expressions: str) -> tuple[P
     traced = ["strace", "-qq", "-y", "-s", "0", "-o", str(log), *given, *writer]
     root = Path(__file__).parent.parent.parent
     environment = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(root), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(traced, cwd=root, env=environment, capture_output=True, check=False)
+    quiet = subprocess.DEVNULL
+    running = subprocess.Popen(traced, cwd=root, env=environment, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        code = running.wait(_LONGEST)
+    except subprocess.TimeoutExpired:  # it hangs
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait()
+        code = 1
     lines = log.read_text("utf-8", "replace").splitlines() if log.exists() else []
-    return path, done.returncode, lines
+    return path, code, lines
