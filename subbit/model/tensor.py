@@ -109,10 +109,10 @@ class Tensor:
         parent = self.archive.metadata.get(PARENT_KEY)
         if error.kind == "parent" and error.path is None and parent is not None:
             error.hint = f"{error.hint}; its name was {parent!r}" if error.hint else f"its name was {parent!r}"
-        of_the_file = error.kind in _OF_THE_FILE
-        if of_the_file and error.hint is None:
+        if error.kind in _OF_THE_FILE and error.hint is None:
             error.hint = _WAY_OUT
-        return error.at(path=self.entry.path, tensor=self.entry.name, offset=self.entry.offset if of_the_file else None)
+        offset = self.entry.offset if error.kind == "section" else None
+        return error.at(path=self.entry.path, tensor=self.entry.name, offset=offset)
 
 
 def check_float(dtype: str | None) -> None:

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from subbit_formats.dtypes import ITEM_SIZES
+from subbit_formats.errors import SubbitError
 from subbit_formats.sbit.header import DIGEST_BYTES, HEADER_BYTES, MAGIC, VERSION, Header, digest
 from subbit_formats.sbit.index import CodecRecord, ExtraRecord, Index, TensorRecord, aligned, encode, place
 from subbit_formats.sbit.limits import (
@@ -83,8 +84,12 @@ def validate(file: memoryview, understood: Collection[str] = ()) -> Contents:
     if digest(file[header.index_offset :]) != header.index_hash:
         message = "the index does not match its checksum"
         raise broken("index-checksum", message, offset=header.index_offset)
-    index = canonical(file[header.index_offset : table_offset], Index)
-    check_index(index, understood)
+    try:
+        index = canonical(file[header.index_offset : table_offset], Index)
+        check_index(index, understood)
+    except SubbitError as error:
+        error.at(offset=header.index_offset)
+        raise
     spans = _check_layout(header, index)
     check_padding(file, spans[-1][1] if spans else HEADER_BYTES, header.index_offset)
     return Contents(header, index, spans, bytes(file[table_offset:]))
