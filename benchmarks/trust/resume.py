@@ -15,7 +15,7 @@ from benchmarks.trust.proof import Proof
 
 __all__ = ["killed", "prove"]
 
-_KILLS = {"file": 200, "shards": 200, "planned": 100}
+_KILLS = {"file": 200, "shards": 200, "planned": 40}
 _WHAT = {
     "file": "kill -9 at random moments of compressing a sharded checkpoint into one file, then the same command",
     "shards": "the same into shards",

@@ -35,7 +35,8 @@ CASES: dict[str, dict[str, Any]] = {
 }
 """What is compressed how; the forgetful one loses what it has kept, which must be noticed."""
 _LONGEST = {"file": 0.4, "shards": 0.4, "planned": 1.2, "forgetful": 1.2}
-"""The latest kill as a share of an undisturbed run: one that is killed while it plans has to plan again."""
+"""The latest kill as a share of an undisturbed run: one that is killed while it plans has to plan again. It grows from
+kill to kill, so that a machine that has become slower comes to an end."""
 
 
 def checkpoint(folder: Path, changed: int | None = None) -> Path:
@@ -71,7 +72,9 @@ def resumed(case: str, kills: int, seed: int, folder: Path) -> dict[str, Any]:
         log.write_text("")
         killed = 0
         partial = place / "m.sbit.partial"
-        while (code := _run(models[0], place, log, case, draw.uniform(0, longest))) == -signal.SIGKILL:
+        while (
+            code := _run(models[0], place, log, case, draw.uniform(0, longest) * (1 + killed / 8))
+        ) == -signal.SIGKILL:
             killed += 1
             if not partial.exists() and any(place.glob("m*.sbit")):  # it was done, and had not said so
                 code = 0
