@@ -9,22 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from itertools import chain, pairwise
-from types import NoneType
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import TypeVar
 
 import msgspec
 
 from subbit_formats.dtypes import ITEM_SIZES
 from subbit_formats.errors import SubbitError
 from subbit_formats.sbit.header import DIGEST_BYTES, HEADER_BYTES, MAGIC, VERSION, Header, digest
-from subbit_formats.sbit.index import CodecRecord, ExtraRecord, Index, TensorRecord, aligned, encode, place
+from subbit_formats.sbit.index import ExtraRecord, Index, TensorRecord, aligned, encode, place
+from subbit_formats.sbit.knobs import check_knobs, is_text
 from subbit_formats.sbit.limits import (
     MAX_DIMENSIONS,
     MAX_EXTRA_BYTES,
     MAX_EXTRAS,
     MAX_INDEX_BYTES,
-    MAX_KNOB_DEPTH,
     MAX_NAME_BYTES,
     MAX_SECTION_BYTES,
     MAX_SECTIONS,
@@ -40,7 +39,6 @@ __all__ = [
     "check_digest",
     "check_extra",
     "check_index",
-    "check_knobs",
     "check_name",
     "check_padding",
     "check_tensor",
@@ -49,7 +47,6 @@ __all__ = [
 ]
 
 _Json = TypeVar("_Json")
-_CONTAINERS = (dict, list, tuple)
 _CONVERTED = (  # what line-end, 7-bit and character conversions make of the magic
     b"\x89SBT\n\x1a\n",
     b"\x89SBT\r\r\n\x1a",
@@ -168,20 +165,13 @@ def check_index(index: Index, understood: Collection[str] = ()) -> None:
 
 def check_name(name: str, what: str) -> None:
     """The rule for every name: 1 to 1024 bytes of UTF-8 without NUL."""
-    if not _is_text(name) or not 0 < len(name.encode()) <= MAX_NAME_BYTES or "\0" in name:
+    if not is_text(name) or not 0 < len(name.encode()) <= MAX_NAME_BYTES or "\0" in name:
         raise broken("name", f"{what} cannot be named {name[:40]!r}")
 
 
 def _brief(value: object) -> str:
     text = str(list(value) if isinstance(value, tuple) else value)
     return text if len(text) <= 80 else f"{text[:80]}…"
-
-
-def _is_text(value: object) -> bool:
-    try:
-        return type(value) is str and value.encode() is not None
-    except UnicodeEncodeError:  # half a surrogate pair
-        return False
 
 
 def _check_order(rule: str, names: list[str]) -> None:
@@ -228,33 +218,6 @@ def _check_codecs(index: Index) -> None:
         used = max(used, tensor.codec + 1)
     if used != len(index.codecs):
         raise broken("codec-table", "an entry of the codec table is used by no tensor")
-
-
-def check_knobs(codec: CodecRecord) -> None:
-    """Knobs are plain JSON values of bounded depth, with numbers that every language can hold."""
-    level: list[Any] = [codec.knobs]
-    for _ in range(MAX_KNOB_DEPTH):  # all values of a depth together: there may be millions
-        inner = [value.values() if type(value) is dict else value for value in level if type(value) in _CONTAINERS]
-        keys = [key for value in level if type(value) is dict for key in value]
-        others = [value for value in level if type(value) not in _CONTAINERS]
-        if not (all(map(_is_text, keys)) and _are_plain(others)):
-            break
-        level = list(chain.from_iterable(inner))
-    if not _are_plain(level):
-        raise broken("knobs", f"the knobs of codec {codec.id!r} cannot be stored")
-
-
-def _are_plain(values: list[Any]) -> bool:
-    """Whether none is an object or an array, no text half a character, and no number beyond limits."""
-    if not set(map(type, values)) <= {str, int, float, bool, NoneType}:
-        return False
-    whole = [value for value in values if type(value) is int]
-    return (
-        min(whole, default=0) >= -(2**63)
-        and max(whole, default=0) < 2**64
-        and all(math.isfinite(value) for value in values if type(value) is float)
-        and all(_is_text(value) for value in values if type(value) is str)
-    )
 
 
 def check_extra(extra: ExtraRecord, understood: Collection[str] = ()) -> None:

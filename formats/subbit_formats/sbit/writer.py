@@ -15,10 +15,11 @@ from subbit_formats.errors import SubbitError, UsageError
 from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
 from subbit_formats.sbit.header import HEADER_BYTES, VERSION, Header, digest
 from subbit_formats.sbit.index import CodecRecord, ExtraRecord, Index, TensorRecord, aligned, encode
+from subbit_formats.sbit.knobs import check_knobs
 from subbit_formats.sbit.limits import MAX_INDEX_BYTES
 from subbit_formats.sbit.replacing import alone, existing, remove_others, settle
 from subbit_formats.sbit.rules import broken
-from subbit_formats.sbit.validate import check_extra, check_index, check_knobs, check_name, check_tensor
+from subbit_formats.sbit.validate import check_extra, check_index, check_name, check_tensor
 
 __all__ = ["Writer", "packed"]
 
