@@ -129,10 +129,11 @@ def _decoded(blocks: Blocks, dtype: torch.dtype) -> Iterator[tuple[slice, torch.
         yield part, block
 
 
-def keep_packed(model: nn.Module, name: str, stored: Tensor) -> bool:
+def keep_packed(model: nn.Module, name: str, stored: Tensor, *, fast: bool = False) -> bool:
     """Put a :class:`SubbitLinear` in the place of the linear layer whose weight has this name; False if there is none.
 
-    Left alone is what is no plain `nn.Linear` below the model itself, and what its codec does not let stay packed.
+    Left alone is what is no plain `nn.Linear` below the model itself, what its codec does not let stay packed, and with
+    `fast` what it would decode anew for every product.
     """
     path, _, leaf = name.rpartition(".")
     layer = model.get_submodule(path)
@@ -141,6 +142,8 @@ def keep_packed(model: nn.Module, name: str, stored: Tensor) -> bool:
     try:
         packed = stored.packed()
     except UsageError:
+        return False
+    if fast and packed is packed.blocks:
         return False
     parent, _, child = path.rpartition(".")
     setattr(model.get_submodule(parent), child, SubbitLinear(packed, layer.bias))

@@ -20,18 +20,19 @@ class SubbitConfig(QuantizationConfigMixin):  # type: ignore[misc, no-untyped-ca
     """Says that a model is compressed; given to `from_pretrained` of a dense one, compresses it once it is loaded.
 
     `options` are those of :func:`subbit.compress` (`bits`, `file_bits`, `plan`, `keep`, `profile` …), by default .8
-    bits a covered weight in codes that multiply packed (profile "speed"). With `packed` linear layers multiply by the
-    bytes of the file; without it all weights are decoded when the model is loaded. Raises :class:`UsageError` for a
-    configuration of a newer version.
+    bits a covered weight in codes that multiply packed (profile "speed"). Linear layers multiply by the bytes of the
+    file where its codes can be multiplied as they are stored; with `packed` also where they are decoded anew for each
+    product, which takes little memory and much time, and with False all weights are decoded when the model is loaded.
+    Raises :class:`UsageError` for a configuration of a newer version.
     """
 
-    def __init__(self, packed: bool = True, version: int = CONFIG_VERSION, **options: Any) -> None:
+    def __init__(self, packed: bool | None = None, version: int = CONFIG_VERSION, **options: Any) -> None:
         options.pop("quant_method", None)
         if type(version) is not int or not 1 <= version <= CONFIG_VERSION:
             text = f"the model's configuration is of version {version!r}, this subbit knows {CONFIG_VERSION}"
             raise UsageError(text, kind="config", hint="pip install -U subbit")
-        if type(packed) is not bool:
-            raise UsageError(f"packed is {packed!r}", kind="config", hint="it is true or false")
+        if packed not in (True, False, None):
+            raise UsageError(f"packed is {packed!r}", kind="config", hint="it is true, false or null")
         self.quant_method = "subbit"
         self.packed, self.version = packed, version
         self.options = {"profile": "speed", **options}

@@ -22,8 +22,10 @@ from subbit_formats.dtypes import FLOATS
 __all__ = ["load_weights"]
 
 
-def load_weights(model: Any, file: File, *, packed: bool) -> dict[str, str]:
-    """Fill every parameter and persistent buffer; with `packed`, linear layers keep the file's bytes.
+def load_weights(model: Any, file: File, *, packed: bool | None) -> dict[str, str]:
+    """Fill every parameter and persistent buffer; linear layers may keep the file's bytes.
+
+    They do with `packed`, with None where the codes multiply as they are stored, and with False nowhere.
 
     Returns which weights were kept packed: {name in the file: name in the model}.
 
@@ -35,7 +37,7 @@ def load_weights(model: Any, file: File, *, packed: bool) -> dict[str, str]:
     for name in file.archive.tensors:
         file[name].check()
     mapping = get_model_conversion_mapping(model)
-    kept = _keep_packed(model, file, stored, mapping) if packed else {}
+    kept = {} if packed is False else _keep_packed(model, file, stored, mapping, fast=packed is None)
     weights = {name: _decoded(file, name, model.dtype) for name in stored if name not in kept}
     weights |= {alias: weights[name] for alias, name in file.aliases.items() if name in weights}
     plan = model._get_dtype_plan(model.dtype)
@@ -50,7 +52,7 @@ def load_weights(model: Any, file: File, *, packed: bool) -> dict[str, str]:
     return kept
 
 
-def _keep_packed(model: Any, file: File, stored: Iterable[str], mapping: list[Any]) -> dict[str, str]:
+def _keep_packed(model: Any, file: File, stored: Iterable[str], mapping: list[Any], *, fast: bool) -> dict[str, str]:
     """Put packed layers where the file's bytes can stay as they are."""
     renamings = [entry for entry in mapping if isinstance(entry, WeightRenaming)]
     converters = [entry for entry in mapping if isinstance(entry, WeightConverter)]
@@ -60,7 +62,11 @@ def _keep_packed(model: Any, file: File, stored: Iterable[str], mapping: list[An
     for name in stored:
         place, fused = rename_source_key(name, renamings, converters, model.base_model_prefix, places)
         plain = fused is None and place in places and place not in tied and name + CORRECTION not in file
-        if plain and tuple(places[place].shape) == file[name].shape and keep_packed(model, place, file[name]):
+        if (
+            plain
+            and tuple(places[place].shape) == file[name].shape
+            and keep_packed(model, place, file[name], fast=fast)
+        ):
             kept[name] = place
     return kept
 

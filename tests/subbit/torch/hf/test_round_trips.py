@@ -95,6 +95,19 @@ def test_saved_and_loaded_it_is_the_same_to_the_bit(
         }
 
 
+def test_codes_that_multiply_slowly_stay_packed_by_choice_only(kind: str, dense: Path, tmp_path: Path) -> None:
+    if kind != "llama":
+        pytest.skip("it is a matter of codecs")
+    plan = subbit.plan(dense, bits=3.0).using("model.layers.*", subbit.DeadZone(2.0))
+    subbit.compress(dense, tmp_path / "m.sbit", plan=plan)
+    folder = write_folder(tmp_path / "m.sbit", tmp_path / "folder")
+    config = transformers.AutoConfig.from_pretrained(folder)
+    config.quantization_config["packed"] = True
+    models = [load(kind, folder), load(kind, folder, config=config)]
+    counts = [sum(isinstance(module, SubbitLinear) for module in model.modules()) for model in models]
+    assert counts == [0, 14]
+
+
 def test_a_dense_model_is_compressed_while_it_is_loaded(kind: str, dense: Path, tmp_path: Path) -> None:
     model = load(kind, dense, quantization_config=hf.SubbitConfig(bits=2.0))
     assert not torch.equal(logits(model), logits(load(kind, dense)))
