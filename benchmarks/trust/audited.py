@@ -37,7 +37,10 @@ def main() -> None:
     watch = Watch([*goldens, *written])
     sys.addaudithook(watch)
     watch.on = True
-    refused = sum(not _read(path) for path in (*goldens, *written))
+    refused = 0
+    for path in (*goldens, *written):
+        watch.file = path.name
+        refused += not _read(path)
     watch.on = False
     print(json.dumps({"read": len(goldens) + count, "refused": refused, "events": watch.events, "bad": watch.bad}))
 
@@ -48,6 +51,8 @@ class Watch:
     def __init__(self, files: Sequence[Path]) -> None:
         self.files = {os.fspath(path) for path in files}
         self.on = False
+        self.file = ""
+        """Which one is being read."""
         self.events = 0
         self.bad: list[str] = []
 
@@ -59,7 +64,7 @@ class Watch:
         reading = event == "open" and arguments[0] in self.files and not arguments[2] & _WRITING
         if not reading and event != "mmap.__new__":
             self.on = False  # telling would be watched, too
-            self.bad.append(f"{event}{arguments!r:.200}")
+            self.bad.append(f"{self.file}: {event}{arguments!r:.200}")
             self.on = True
 
 

@@ -52,7 +52,8 @@ def decode(
         string = np.concatenate([np.zeros(top, np.int64), string])
         state = sum(string[ends + place] << place for place in range(top))
         values = np.where(tile_rates > 0, table[phases, state], np.float32(0)).reshape(len(rows), -1)
-        np.multiply(values, scales[rows], out=out[start : start + tile_rows])
+        with np.errstate(over="ignore", invalid="ignore"):
+            np.multiply(values, scales[rows], out=out[start : start + tile_rows])
 
 
 def decode_even(
@@ -67,7 +68,9 @@ def decode_even(
     rows = np.arange(len(out))
     done = rows % tile_rows * (out.shape[1] * bits // table.shape[1])
     block = even_values(packed, starts[rows // tile_rows] + done, done, table, bits, out.shape[1])
-    finish(block * scales[classes], np.empty((0, 0), np.uint64), out, kind, stream)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = block * scales[classes]
+    finish(scaled, np.empty((0, 0), np.uint64), out, kind, stream)
 
 
 def even_values(

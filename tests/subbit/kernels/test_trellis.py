@@ -42,6 +42,21 @@ def test_twins(count: int, rate: float | None, seed: int) -> None:
     same_bits(follow(compiled, packed, rates, table), follow(plain, packed, rates, table))
 
 
+@pytest.mark.filterwarnings("error")
+def test_scales_of_hostile_files_overflow_in_silence() -> None:
+    table = values(9, NORMAL)
+    packed, rates = np.arange(64, dtype=np.uint8), np.full((1, 80), UNIT, np.int32)
+    zero, scales = np.zeros(1, np.int64), np.full((1, 80), 3e38, np.float32)
+    found = [np.empty((1, 80), np.float32) for _ in range(4)]
+    for kernels, (one, other) in ((compiled, found[:2]), (plain, found[2:])):
+        kernels.decode(packed, zero + 64, 1, zero.astype(np.int32), rates, scales, table, one)
+        even = windows(9, NORMAL, 1, 1)
+        kernels.decode_even(packed, zero + 64, 1, zero.astype(np.int32), scales, *even, other.view(np.uint32), 0, False)
+    assert np.isinf(found[0]).any()
+    same_bits(found[0], found[2])
+    same_bits(found[1], found[3])
+
+
 @pytest.mark.parametrize("cols", [80, 8])
 @pytest.mark.parametrize(("group", "bits"), [(1, 1), (2, 1), (4, 1), (8, 1), (2, 2), (4, 3), (4, 4), (8, 5), (8, 8)])
 def test_even_rates(group: int, bits: int, cols: int) -> None:
