@@ -42,7 +42,7 @@ def test_every_dependency_is_pinned_within_its_range(python: str) -> None:
     wanted = [Requirement(text) for text in requires("subbit") or []]
     for requirement in wanted:
         marker = requirement.marker
-        if marker is None or any(marker.evaluate({"extra": extra}) for extra in EXTRAS):
+        if marker is None or any(marker.evaluate({"extra": extra, "python_version": python}) for extra in EXTRAS):
             assert requirement.specifier.contains(pinned[normal(requirement.name)]), requirement
 
 

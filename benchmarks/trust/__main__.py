@@ -56,18 +56,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def table(stored: dict[str, Any]) -> str:
-    """A row for each thing that was tried, under the promise that it proves."""
+    """A row for each thing that was tried, the first of a promise with its name."""
     lines = [
         "| promise | tried | times | broken | " + " | ".join(PEERS) + " |",
         "|---|---|---:|---:|" + "---|" * len(PEERS),
     ]
     found = [proof for run in stored["proofs"].values() for proof in run["found"]]
     for number, promise in PROMISES.items():
+        name = f"{number}. {promise}"
         for proof in (proof for proof in found if proof["promise"] == number):
             what = proof["what"] + (f" ({proof['note']})" if proof["note"] else "")
-            cells = [f"{number}. {promise}", what, f"{proof['tried']:,}", str(proof["failed"])]
+            cells = [name, what, f"{proof['tried']:,}", str(proof["failed"])]
             cells += [proof["peers"].get(peer, "") for peer in PEERS]
             lines.append("| " + " | ".join(cells) + " |")
+            name = ""
     return "\n".join(lines)
 
 
