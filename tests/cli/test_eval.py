@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from subbit.errors import SubbitError, UsageError
+from subbit.torch import evaluate
 from subbit.torch.calibration.loading import load_pretrained
 from subbit.torch.calibration.texts import windows
 from tests.cli.process import subbit
@@ -55,15 +57,16 @@ def test_files_beside_their_original(home: Path) -> None:
 
 
 def test_the_original_beside_itself_and_by_hand(home: Path) -> None:
-    options = ["--text", "text.txt", "--tokens", "64", "--window", "32", "--json"]
-    alone = subbit("eval", "model", *options, cwd=home).json()["rows"][0]
-    same = subbit("eval", "model", "--against", "model", *options, cwd=home).json()["rows"][1]
-    assert (same["times"][0], same["kl"][0], same["agreement"][0]) == (1, 0, 1)
+    sizes = {"tokens": 64, "window": 32}
+    (alone,) = evaluate([home / "model"], home / "text.txt", **sizes).rows
+    original, same = evaluate([home / "model"], home / "text.txt", home / "model", **sizes).rows
+    assert [estimate and estimate.value for estimate in (same.times, same.kl, same.agreement)] == [1, 0, 1]
+    assert original == alone
     model, tokenizer = load_pretrained(home / "model")
     with torch.no_grad():
         parts = windows(home / "text.txt", tokenizer, 64, 32)
         losses = [model(part[None], labels=part[None]).loss.item() for part in parts]
-    assert alone["perplexity"][0] == pytest.approx(math.exp(sum(losses) / 2), rel=1e-5)
+    assert alone.perplexity.value == pytest.approx(math.exp(sum(losses) / 2), rel=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -72,20 +75,20 @@ def test_the_original_beside_itself_and_by_hand(home: Path) -> None:
 )
 def test_texts_that_cannot_be_predicted(home: Path, content: bytes, says: str) -> None:
     (home / "bad.txt").write_bytes(content)
-    found = subbit("eval", "6.sbit", "--text", "bad.txt", "--tokens", "64", "--window", "32", cwd=home)
-    assert says in found.error()
+    with pytest.raises(SubbitError, match=says) as caught:
+        evaluate([home / "6.sbit"], home / "bad.txt", tokens=64, window=32)
+    assert caught.value.path == str(home / "bad.txt")
 
 
 def test_one_window_is_too_few(home: Path) -> None:
-    found = subbit("eval", "6.sbit", "--text", "text.txt", "--tokens", "32", "--window", "32", cwd=home)
-    assert "at least 2 windows" in found.error(code=2)
+    with pytest.raises(UsageError, match="at least 2 windows"):
+        evaluate([home / "6.sbit"], home / "text.txt", tokens=32, window=32)
 
 
 def test_a_model_with_another_tokenizer(home: Path, tmp_path: Path) -> None:
     save_tiny_llama(tmp_path)
-    (tmp_path / "model" / "tokenizer.json").write_text(
-        (tmp_path / "model" / "tokenizer.json").read_text(encoding="utf-8").replace('"Ġ', '"ġ'), encoding="utf-8"
-    )
-    found = subbit("eval", "6.sbit", str(tmp_path / "model"), "--text", "text.txt", "--tokens", "64", "--window", "32",
-                   cwd=home)  # fmt: skip
-    assert "tokenizer" in found.error()
+    path = tmp_path / "model" / "tokenizer.json"
+    path.write_text(path.read_text(encoding="utf-8").replace('"Ġ', '"ġ'), encoding="utf-8")
+    with pytest.raises(SubbitError) as caught:
+        evaluate([home / "6.sbit", tmp_path / "model"], home / "text.txt", tokens=64, window=32)
+    assert caught.value.kind == "tokenizer"
