@@ -10,7 +10,7 @@ help:
 	@echo "make test    run all tests"
 	@echo "make lint    ruff, mypy and the contracts between the layers"
 	@echo "make bench   measure rate and distortion beside the peers (about 15 minutes)"
-	@echo "make trust   flip, cut, forge, kill and soak files until something breaks (about an hour)"
+	@echo "make trust   flip, cut, forge, kill and soak files until something breaks (about an hour and a half)"
 	@echo "make clean   remove the virtual environment and the demo's output"
 
 demo: .venv/.model

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from subbit.errors import SubbitError, UsageError
 from subbit_formats.sbit import Archive, open_reader
-from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
+from subbit_formats.sbit.atomic import refuse_existing, write_whole
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -54,13 +54,7 @@ class Signer:
             archive.verify()
             signed = _statement(archive)
         line = f"ed25519 {self._key.public_key().public_bytes_raw().hex()} {self._key.sign(signed).hex()}\n"
-        file = AtomicFile(target, force=force)
-        try:
-            file.write(signed + line.encode())
-            file.sync()
-            file.publish()
-        finally:
-            file.discard()
+        write_whole(target, signed + line.encode(), force=force)
         return target
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from subbit.model.compressing import Progress
 from subbit.model.decompressing import decoded_bytes, write_decoded
 from subbit.model.file import File, open_file
-from subbit.model.folder import make_folder, write_whole
+from subbit.model.folder import make_folder
 from subbit.model.parent import Checkpoint
 from subbit.model.tensor import check_float
+from subbit_formats.sbit.atomic import write_whole
 
 __all__ = ["decompress_folder"]
 

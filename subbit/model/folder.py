@@ -16,16 +16,19 @@ from subbit.errors import SubbitError, UsageError
 from subbit.figures import ERRORS
 from subbit.model.card import model_card, read_quality
 from subbit.model.file import File, open_file
+from subbit.model.settings import parse_settings
 from subbit_formats.safetensors_writer import SafetensorsWriter
 from subbit_formats.sbit import FOLDER_NAME, Writer
-from subbit_formats.sbit.atomic import AtomicFile
+from subbit_formats.sbit.atomic import write_whole
 from subbit_formats.sources.folder import STUB_NAME
 
-__all__ = ["CONFIG_VERSION", "PLEASE", "make_folder", "write_folder", "write_stub", "write_whole"]
+__all__ = ["CONFIG_VERSION", "PLEASE", "make_folder", "write_folder", "write_stub"]
 
 CONFIG_VERSION = 1
 PLEASE = "the weights are in model.sbit: pip install 'subbit[hf]' and import subbit.torch.hf before from_pretrained"
 """In the place of a file name in config.json: what transformers shows where subbit is not imported."""
+
+_REPAIR = "repair the model's config.json and compress again"
 
 
 def write_folder(
@@ -48,7 +51,7 @@ def write_folder(
         if "config.json" not in file.extras:
             hint = "compress the model's folder, with its config.json, instead of the weights file alone"
             raise SubbitError("carries no config.json", kind="extra", path=path, hint=hint)
-        settings = _parse(file.extra("config.json"), path)
+        settings = parse_settings(file.extra("config.json"), path, _REPAIR)
         extras = {name: file.extra(name) for name in file.extras if name != "config.json"}
         figures = None if quality is None else read_quality(quality)
         extras["README.md"] = model_card(file, base_model, figures).encode()
@@ -88,18 +91,6 @@ def _configured(settings: Mapping[str, Any]) -> bytes:
     return json.dumps({**settings, **own}, indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def _parse(text: bytes, path: str | PathLike[str]) -> dict[str, Any]:
-    """A config.json as a dict; raises :class:`SubbitError` (kind "config") for anything else."""
-    try:
-        settings = json.loads(text)
-    except ValueError:
-        settings = None
-    if not isinstance(settings, dict):
-        hint = "repair the model's config.json and compress again"
-        raise SubbitError("its config.json is no JSON object", kind="config", path=path, hint=hint)
-    return settings
-
-
 def make_folder(folder: Path, names: Iterable[str], *, force: bool) -> None:
     """Make a folder for files of these names; one that is there already must not have them, unless `force`."""
     try:
@@ -110,14 +101,3 @@ def make_folder(folder: Path, names: Iterable[str], *, force: bool) -> None:
     if (there := [name for name in names if (folder / name).exists()]) and not force:
         hint = "use --force (force=True) to replace it"
         raise UsageError(f"has a {there[0]} already", kind="exists", path=folder, hint=hint)
-
-
-def write_whole(path: Path, content: bytes, *, force: bool) -> None:
-    """Write a small file whole or not at all."""
-    file = AtomicFile(path, force=force)
-    try:
-        file.write(content)
-        file.sync()
-        file.publish()
-    finally:
-        file.discard()

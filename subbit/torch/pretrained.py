@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
@@ -15,10 +14,11 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from subbit.errors import SubbitError
 from subbit.model import Checkpoint, File, open_file
+from subbit.model.settings import parse_settings
 from subbit.torch.modules import attach
 from subbit.torch.state import dtype_name, torch_dtype
 
-__all__ = ["build", "load_model", "load_tokenizer", "package", "parse_settings"]
+__all__ = ["build", "load_model", "load_tokenizer", "package"]
 
 _PASS_IT = "pass the module: load_model(path, model)"
 
@@ -42,8 +42,7 @@ def load_model(
     if model is None:
         with open_file(path) as file:
             try:
-                settings = parse_settings(_extra(file, "config.json", _PASS_IT))
-                model = build(settings, dtype)
+                model = build(parse_settings(_extra(file, "config.json", _PASS_IT), file.archive.path, _PASS_IT), dtype)
             except SubbitError as error:
                 raise error.at(path=file.archive.path) from None
     attach(model, path, base=base, packed=packed)
@@ -97,17 +96,6 @@ def _architecture(transformers: Any, settings: Mapping[str, Any]) -> Any:
         text = f"transformers {transformers.__version__} has no model {name!r}"
         raise SubbitError(text, kind="architecture", hint=_PASS_IT)
     return found
-
-
-def parse_settings(text: bytes) -> dict[str, Any]:
-    """A config.json as a dict; raises :class:`SubbitError` (kind "config") for anything else."""
-    try:
-        settings = json.loads(text)
-    except ValueError:
-        settings = None
-    if not isinstance(settings, dict):
-        raise SubbitError("its config.json is no JSON object", kind="config", hint=_PASS_IT)
-    return settings
 
 
 def _extra(file: File, name: str, hint: str) -> bytes:

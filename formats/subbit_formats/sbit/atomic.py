@@ -18,7 +18,7 @@ from pathlib import Path
 
 from subbit_formats.errors import SubbitError, UsageError, out_of_memory
 
-__all__ = ["AtomicFile", "refuse_existing", "sync_folder", "translated"]
+__all__ = ["AtomicFile", "refuse_existing", "sync_folder", "translated", "write_whole"]
 
 _DAY = 24 * 60 * 60
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -83,6 +83,17 @@ class AtomicFile:
             self._file.close()
         with suppress(OSError):
             self._temp.unlink()
+
+
+def write_whole(path: Path, content: bytes, *, force: bool) -> None:
+    """Write a small file whole or not at all; raises what :class:`AtomicFile` does."""
+    file = AtomicFile(path, force=force)
+    try:
+        file.write(content)
+        file.sync()
+        file.publish()
+    finally:
+        file.discard()
 
 
 def refuse_existing(path: Path, *, force: bool) -> None:

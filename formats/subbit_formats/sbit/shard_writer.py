@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from subbit_formats.errors import SubbitError, UsageError
-from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
+from subbit_formats.sbit.atomic import refuse_existing, write_whole
 from subbit_formats.sbit.header import DIGEST_BYTES, HEADER_BYTES, Header
 from subbit_formats.sbit.index import encode
 from subbit_formats.sbit.limits import LARGE_ALIGNMENT
@@ -141,11 +141,5 @@ class ShardedWriter:
         metadata = ShardMetadata(format="sbit", total_size=sum(sizes), version=SHARD_VERSION)
         weight_map = {name: names[number] for name, number in self._shard_of.items()}
         path = self.path.with_name(self.path.name + INDEX_SUFFIX)
-        file = AtomicFile(path, force=self._force)
-        try:
-            file.write(encode(ShardIndex(files, metadata, weight_map)))
-            file.sync()
-            file.publish()
-        finally:
-            file.discard()
+        write_whole(path, encode(ShardIndex(files, metadata, weight_map)), force=self._force)
         return path

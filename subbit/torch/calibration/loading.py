@@ -14,8 +14,9 @@ from torch import nn
 
 from subbit.errors import SubbitError
 from subbit.model import open_file
+from subbit.model.settings import parse_settings
 from subbit.torch.modules import materialize, slots
-from subbit.torch.pretrained import build, package, parse_settings
+from subbit.torch.pretrained import build, package
 from subbit.torch.state import as_array
 from subbit_formats.sources import Source, SourceTensor, open_source
 
@@ -62,7 +63,7 @@ def open_weights(path: str | PathLike[str]) -> Iterator[Source]:
 def skeleton(source: Source, dtype: torch.dtype | str) -> nn.Module:
     """The module that the checkpoint's config.json describes; its weights' memory is not even touched."""
     try:
-        model = build(parse_settings(_extra(source, "config.json")), dtype)
+        model = build(parse_settings(_extra(source, "config.json"), source.path, _NEEDS), dtype)
     except SubbitError as error:
         raise error.at(path=source.path) from None
     for slot in slots(model):
