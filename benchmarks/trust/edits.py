@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.trust.damage import overlooked, warm_up
+from benchmarks.trust.peers import PEERS, shares
 from benchmarks.trust.proof import Proof
 from benchmarks.trust.seeds import goldens
 from benchmarks.trust.workers import spread
@@ -15,6 +16,8 @@ __all__ = ["changed_bytes", "prove"]
 
 _BYTES = (b"\0", b"\1", b"\x7f", b"\x80", b"\xff", bytes(4), b"\xff" * 4, b"\0\0\x80\x7f", b"\0\0\xc0\x7f")
 
+_PEERS = 10_000
+
 
 def prove(share: float) -> list[Proof]:
     """Edit goldens that are chosen by chance."""
@@ -22,7 +25,9 @@ def prove(share: float) -> list[Proof]:
     what = (
         f"random edits of {len(goldens())} golden files: bytes overwritten, inserted, deleted, repeated, moved, zeroed"
     )
-    return [Proof(2, what, found.tried, found.failed, tuple(found.failures))]
+    sample = max(50, round(_PEERS * share))
+    note, peers = f"peers: {sample:,} edits", shares(sample, PEERS, changed_bytes)
+    return [Proof(2, what, found.tried, found.failed, tuple(found.failures), note, peers)]
 
 
 def changed_bytes(data: bytes, chance: random.Random) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mmap
+import random
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from benchmarks.trust.workers import spread
 __all__ = ["prove"]
 
 _PEERS = 10_000
-"""Flips of a peer's file: a sample."""
+"""Damaged files of a peer: a sample."""
 
 
 def prove(share: float) -> list[Proof]:
@@ -29,12 +30,13 @@ def prove(share: float) -> list[Proof]:
     cuts = spread(_cut, _every(_total(), share), 0, warm_up)
     longer = spread(_append, _every(_TAILS * len(goldens()), share), 0, warm_up)
     sample = max(50, round(_PEERS * share))
-    peers, better = shares(sample, PEERS), shares(sample, {"zstd": zstd(checksum=True)})["zstd"]
-    note = f"peers: {sample:,} flips; zstd with its optional checksum: {better}"
+    better = shares(sample, {"zstd": zstd(checksum=True)}, _flip_any)["zstd"]
+    note = f"peers: {sample:,} of each damage; zstd with its optional checksum: {better}"
+    peers = [shares(sample, PEERS, damage) for damage in (_flip_any, _cut_any, _append_any)]
     return [
-        Proof(2, f"every single-bit flip {files}", flips.tried, flips.failed, tuple(flips.failures), note, peers),
-        Proof(2, f"every truncation {files}", cuts.tried, cuts.failed, tuple(cuts.failures)),
-        Proof(2, f"appended bytes {files}", longer.tried, longer.failed, tuple(longer.failures)),
+        Proof(2, f"every single-bit flip {files}", flips.tried, flips.failed, tuple(flips.failures), note, peers[0]),
+        Proof(2, f"every truncation {files}", cuts.tried, cuts.failed, tuple(cuts.failures), "", peers[1]),
+        Proof(2, f"appended bytes {files}", longer.tried, longer.failed, tuple(longer.failures), "", peers[2]),
     ]
 
 
@@ -65,6 +67,19 @@ def _cut(number: int, folder: Path) -> list[str]:
 def _append(number: int, folder: Path) -> list[str]:
     name, tail = list(goldens())[number // _TAILS], number % _TAILS
     return _written(name, goldens()[name] + _tail(tail, goldens()[name]), folder, f"tail {tail}")
+
+
+def _flip_any(data: bytes, chance: random.Random) -> bytes:
+    bit = chance.randrange(8 * len(data))
+    return data[: bit // 8] + bytes([data[bit // 8] ^ 1 << bit % 8]) + data[bit // 8 + 1 :]
+
+
+def _cut_any(data: bytes, chance: random.Random) -> bytes:
+    return data[: chance.randrange(len(data))]
+
+
+def _append_any(data: bytes, chance: random.Random) -> bytes:
+    return data + _tail(chance.randrange(_TAILS), data)
 
 
 def _written(name: str, data: bytes, folder: Path, how: str) -> list[str]:

@@ -1,58 +1,100 @@
-"""The same single-bit flips in files of others that hold the same weights."""
+"""The same damage to files of others that hold the same weights: what reads them all the same, and what escapes."""
 
 from __future__ import annotations
 
 import random
+import signal
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+import safetensors
 import safetensors.numpy
 import zstandard
 
 import subbit
 from benchmarks.trust.seeds import goldens, parent, room
+from benchmarks.trust.workers import SECONDS
 
-__all__ = ["PEERS", "flipped", "shares", "zstd"]
+__all__ = ["PEERS", "Peer", "damaged", "shares", "zstd"]
 
 Weights = Mapping[str, np.ndarray]
-Peer = tuple[Callable[[Path, Weights], None], Callable[[Path], Weights]]
-"""What writes weights to a file, and what reads them."""
+Damage = Callable[[bytes, random.Random], bytes]
+"""Makes other bytes of those of a file."""
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What writes weights to a file, what reads them, and the error by which that says that a file is damaged."""
+
+    write: Callable[[Path, Weights], None]
+    read: Callable[[Path], Weights]
+    error: type[BaseException]
+
+
 _FILES = ("factors", "magnitudes", "signs", "trellis", "uniform")
 """Goldens whose float32 tensors are written."""
 
 
-def shares(flips: int, peers: Mapping[str, Peer]) -> dict[str, str]:
-    """What became of so many flips, at places chosen by chance, in the file of each peer."""
+def shares(times: int, peers: Mapping[str, Peer], damage: Damage) -> dict[str, str]:
+    """What became of so many damaged files of each peer, for its column of the table."""
     found = {}
-    for name, (write, read) in peers.items():
-        outcome = flipped(write, read, flips)
-        found[name] = (
-            f"{100 * outcome['silent'] / flips:.1f} % silent, {100 * outcome['noticed'] / flips:.1f} % noticed"
-        )
+    for name, peer in peers.items():
+        outcome = damaged(peer, times, damage)
+        shown = [kind for kind in _KINDS if outcome[kind] or kind in _KINDS[:2]]
+        found[name] = ", ".join(f"{100 * outcome[kind] / times:.1f} % {kind}" for kind in shown)
     return found
 
 
-def flipped(write: Callable[[Path, Weights], None], read: Callable[[Path], Weights], flips: int) -> Counter[str]:
-    """How many flips gave other weights ("silent"), an error ("noticed"), or no difference ("harmless")."""
+_KINDS = ("silent", "noticed", "other errors", "slow", "harmless")
+
+
+def damaged(peer: Peer, times: int, damage: Damage) -> Counter[str]:
+    """How many damaged files gave other weights, the peer's own error, another one, or took more than two seconds.
+
+    Those that gave the right weights are "harmless".
+    """
     chance, outcome = random.Random(0), Counter[str]()
     with room() as folder:
         path = Path(folder) / "peer"
-        write(path, weights())
+        peer.write(path, weights())
         good = path.read_bytes()
-        whole = _bits(read(path))
-        for _ in range(flips):
-            bit = chance.randrange(8 * len(good))
-            data = bytearray(good)
-            data[bit // 8] ^= 1 << bit % 8
-            path.write_bytes(data)
-            try:
-                outcome["harmless" if _bits(read(path)) == whole else "silent"] += 1
-            except BaseException:  # some end with what is no Exception: a panic of Rust
-                outcome["noticed"] += 1
+        whole = _bits(peer.read(path))
+        for _ in range(times):
+            path.write_bytes(damage(good, chance))
+            outcome[_outcome(peer, path, whole)] += 1
     return outcome
+
+
+def _outcome(peer: Peer, path: Path, whole: dict[str, tuple[object, ...]]) -> str:
+    try:
+        with _hurried():
+            found = _bits(peer.read(path))
+    except peer.error:
+        return "noticed"
+    except TimeoutError:
+        return "slow"
+    except BaseException:  # some end with what is no Exception: a panic of Rust
+        return "other errors"
+    return "harmless" if found == whole else "silent"
+
+
+@contextmanager
+def _hurried() -> Iterator[None]:
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGVTALRM, late)
+    signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)
 
 
 @cache
@@ -105,11 +147,13 @@ def zstd(checksum: bool) -> Peer:
     def read(path: Path) -> Weights:
         return {"": np.frombuffer(zstandard.ZstdDecompressor().decompress(path.read_bytes()), np.uint8)}
 
-    return write, read
+    return Peer(write, read, zstandard.ZstdError)
 
 
 PEERS: dict[str, Peer] = {
-    "safetensors": (_write_safetensors, lambda path: safetensors.numpy.load(path.read_bytes())),
-    "gguf-py": (_write_gguf, _read_gguf),
+    "safetensors": Peer(
+        _write_safetensors, lambda path: safetensors.numpy.load(path.read_bytes()), safetensors.SafetensorError
+    ),
+    "gguf-py": Peer(_write_gguf, _read_gguf, ValueError),
     "zstd": zstd(checksum=False),
 }
