@@ -23,7 +23,7 @@ from subbit_formats.sbit.atomic import refuse_existing, write_whole
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-__all__ = ["SUFFIX", "Signer", "check_signature", "sign"]
+__all__ = ["SUFFIX", "Signer", "check_signature", "read_signer", "sign"]
 
 SUFFIX = ".sig"
 _HEAD = b"subbit signature 1\n"
@@ -32,6 +32,7 @@ _FORM = re.compile(
     rb"ed25519 (?P<key>[0-9a-f]{64}) (?P<signature>[0-9a-f]{128})\n"
 )
 _MOST_BYTES = 1 << 24
+_UNREADABLE = ("is no signature that this version of subbit can read", "sign the file again")
 _INSTALL = "pip install 'subbit[sign]', or pip install cryptography"
 _MAKE = "openssl genpkey -algorithm ed25519 -out key.pem; openssl pkey -in key.pem -pubout -out pub.pem"
 
@@ -80,7 +81,7 @@ def check_signature(archive: Archive, public_key: str | PathLike[str]) -> None:
     path = signature_of(archive)
     found = _FORM.fullmatch(_read(path))
     if found is None:
-        raise _refused(path, "is no signature that this version of subbit can read", "sign the file again")
+        raise _refused(path, *_UNREADABLE)
     if found["key"].decode() != key.public_bytes_raw().hex():
         text = f"was made with another key, {found['key'][:16].decode()}…"
         raise _refused(path, text, "ask whom you trust for their public key")
@@ -95,6 +96,17 @@ def check_signature(archive: Archive, public_key: str | PathLike[str]) -> None:
             raise _refused(file, f"is not the file that {path.name!r} signs", hint)
     if len(stated) != len(actual):
         raise _refused(path, "signs other files, too", "get the whole set of shards")
+
+
+def read_signer(archive: Archive) -> str | None:
+    """The public key, in hex, that the signature beside a file names; None without one. Nothing is checked."""
+    path = signature_of(archive)
+    if not path.exists():
+        return None
+    found = _FORM.fullmatch(_read(path))
+    if found is None:
+        raise _refused(path, *_UNREADABLE)
+    return found["key"].decode()
 
 
 def signature_of(archive: Archive) -> Path:

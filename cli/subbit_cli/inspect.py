@@ -1,4 +1,4 @@
-"""`subbit inspect`: all but `wall` read header and index of a file and nothing else, so fast for any size."""
+"""`subbit inspect`: all but `wall` and `plot` read header and index of a file and nothing else: fast for any size."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from subbit_cli.options import echo_json, help_without_command, json_output
+from subbit_cli.plot import plot
 from subbit_cli.tables import aligned, dimensions, number, rate, shown, totals
 from subbit_cli.wall import wall
 
@@ -19,12 +20,14 @@ __all__ = ["command"]
 def command(ctx: click.Context) -> None:
     """Show what a .sbit file holds and what it costs.
 
-    Only header and index are read, so that it is fast for any size; wall reads the weights of a checkpoint.
+    Only header and index are read, so that it is fast for any size; wall reads the weights of a checkpoint, and plot
+    those that its figure needs.
     """
     help_without_command(ctx)
 
 
 command.add_command(wall)
+command.add_command(plot)
 
 
 @command.command("bits-per-weight")

@@ -22,6 +22,7 @@ _COMMANDS = (
     "folder",
     "eval",
     "inspect",
+    "report",
     "verify",
     "sign",
     "bench",

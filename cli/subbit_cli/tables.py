@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from subbit.printable import shown
+
 __all__ = ["aligned", "dimensions", "number", "rate", "shown", "totals"]
 
 
@@ -38,10 +40,3 @@ def number(value: float | None, digits: int = 4) -> str:
 def dimensions(shape: Sequence[int]) -> str:
     """A shape as 576×1536; one number has none."""
     return "×".join(map(str, shape)) or "scalar"
-
-
-def shown(text: str) -> str:
-    """Text with everything that is not printable escaped: names come from files and may be hostile."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in text)

@@ -33,28 +33,34 @@ class SignEntropy:
     best: str
 
 
-def sign_entropy(negative: np.ndarray) -> SignEntropy:
+def sign_entropy(negative: np.ndarray, seen: np.ndarray | None = None) -> SignEntropy:
     """Estimate the entropy rate of a bool matrix of signs: 1 for random ones, H(p) for a biased coin.
 
     The codes know bias, rows and columns of a bias of their own, near neighbours and similar rows and columns. Signs
-    that follow another rule, such as a hash, look random to them: the estimate is an upper bound.
+    that follow another rule, such as a hash, look random to them: the estimate is an upper bound. `seen`, bool as
+    well, says where there is a sign at all, which costs nothing to know: zeros have none. Similar lines need all.
     """
-    lengths = code_lengths(negative)
+    count = negative.size if seen is None else np.count_nonzero(seen)
+    lengths = code_lengths(negative, seen)
     best = min(lengths, key=lengths.__getitem__)
-    return SignEntropy(_mixture(np.array(list(lengths.values()))) / max(negative.size, 1), best)
+    return SignEntropy(_mixture(np.array(list(lengths.values()))) / max(count, 1), best)
 
 
-def code_lengths(negative: np.ndarray) -> dict[str, float]:
-    """The length of every code in bits for all signs of a bool matrix, by the name of the code."""
+def code_lengths(negative: np.ndarray, seen: np.ndarray | None = None) -> dict[str, float]:
+    """The length of every code in bits for all signs of a bool matrix, by the name of the code; see `sign_entropy`."""
     rows, cols = negative.shape
-    ones = int(np.count_nonzero(negative))
+    there = np.ones(negative.shape, bool) if seen is None else seen
+    negative = negative & there
+    count, ones = int(np.count_nonzero(there)), int(np.count_nonzero(negative))
     lengths = {
-        "random": float(negative.size),
-        "bias": float(_coin(negative.size - ones, ones)),
-        "rows": _lines(negative),
-        "columns": _lines(negative.T),
-        "neighbours": _neighbours(negative),
+        "random": float(count),
+        "bias": float(_coin(count - ones, ones)),
+        "rows": _lines(negative, there),
+        "columns": _lines(negative.T, there.T),
+        "neighbours": _neighbours(negative, there),
     }
+    if count < negative.size:
+        return lengths
     if rows <= _MOST_COMPARED:
         lengths["similar rows"] = _similar_lines(negative)
     if cols <= _MOST_COMPARED:
@@ -70,13 +76,13 @@ def rate_distortion(entropy: float, distortion: float) -> float:
     return max(0.0, entropy - binary_entropy(min(distortion, 0.5)))
 
 
-def _lines(negative: np.ndarray) -> float:
+def _lines(negative: np.ndarray, seen: np.ndarray) -> float:
     """Every row is a coin of its own."""
     ones = np.count_nonzero(negative, axis=1)
-    return float(_coin(negative.shape[1] - ones, ones).sum())
+    return float(_coin(np.count_nonzero(seen, axis=1) - ones, ones).sum())
 
 
-def _neighbours(negative: np.ndarray) -> float:
+def _neighbours(negative: np.ndarray, seen: np.ndarray) -> float:
     """Context tree weighting over the nearest neighbours that came before: all depths at once, each with its price.
 
     Source: Willems, Shtarkov & Tjalkens, "The context-tree weighting method" (1995); beyond the border all is +.
@@ -87,7 +93,7 @@ def _neighbours(negative: np.ndarray) -> float:
     for place, (up, left) in enumerate(_NEIGHBOURS):
         context |= padded[2 - up : 2 - up + rows, 2 - left : 2 - left + cols] << place
     depth = len(_NEIGHBOURS)
-    counts = np.bincount((context | (negative.astype(np.uint16) << depth)).reshape(-1), minlength=2 << depth)
+    counts = np.bincount((context | (negative.astype(np.uint16) << depth))[seen], minlength=2 << depth)
     zeros, ones = counts.reshape(2, -1)
     weighted = _coin(zeros, ones)
     while weighted.size > 1:

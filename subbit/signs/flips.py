@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from subbit.bits.packing import pack_signs, unpack_signs
+from subbit.bits.packing import pack_signs, popcount, unpack_signs
 from subbit.coders import integers, varints
 from subbit.errors import SubbitError
 from subbit.kernels import kernel
 from subbit.records import Buffer
 from subbit.signs.base import clear_tail, word_count
 
-__all__ = ["bits", "decode", "encode"]
+__all__ = ["bits", "count", "decode", "encode"]
 
 
 def bits(rows: int, cols: int) -> int:
@@ -56,6 +56,15 @@ def decode(data: Buffer, rows: int, cols: int) -> np.ndarray:
     if not kernel("sign_planes").mask(gaps, cols, out):
         raise SubbitError(f"a flip lies outside the {rows} x {cols} weights", kind="section")
     return out
+
+
+def count(data: Buffer, rows: int, cols: int) -> int:
+    """How many flips a section holds, which it says itself unless it is a plain mask; :class:`SubbitError` as above."""
+    section = memoryview(data).cast("B")
+    if not len(section):
+        return 0
+    found, offset = varints.read(section, 0)
+    return found or popcount(_plain_mask(section[offset:], rows, cols))
 
 
 def _plain_mask(section: memoryview, rows: int, cols: int) -> np.ndarray:

@@ -56,7 +56,8 @@ class Archive(ABC):
     """An open `.sbit` file or set of shards; a context manager.
 
     `size` counts every byte on disk; `tensors` are the stored ones sorted by name, `aliases` the
-    other names of some of them, `extras` the file-level sections with their bytes after decompression.
+    other names of some of them, `extras` the file-level sections with their bytes after decompression, `stored_extras`
+    the same as they are stored.
     """
 
     path: Path
@@ -66,6 +67,7 @@ class Archive(ABC):
     tensors: Mapping[str, Entry]
     aliases: Mapping[str, str]
     extras: Mapping[str, int]
+    stored_extras: Mapping[str, int]
 
     @abstractmethod
     def section(self, tensor: Entry | str, name: str) -> memoryview:

@@ -49,6 +49,7 @@ class Reader(Archive):
         self.version, self.size = (header.major, header.minor), header.file_size
         self.metadata, self.aliases = index.metadata, index.aliases
         self.extras = {extra.name: extra.size if extra.raw_size is None else extra.raw_size for extra in index.extras}
+        self.stored_extras = {extra.name: extra.size for extra in index.extras}
         self._verified: set[int] = set()
 
     @property

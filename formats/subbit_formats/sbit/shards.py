@@ -117,6 +117,7 @@ class ShardedReader(Archive):
             raise out_of_memory().at(path=self.path) from None
         shards = list(self._shards.values())
         self.version, self.metadata, self.extras = shards[0].version, shards[0].metadata, shards[0].extras
+        self.stored_extras = shards[0].stored_extras
         self.size = size + self._index.metadata.total_size
         tensors = (entry for shard in shards for entry in shard.tensors.values())
         self.tensors = {entry.name: entry for entry in sorted(tensors, key=lambda entry: entry.name)}
