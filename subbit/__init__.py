@@ -34,7 +34,18 @@ if TYPE_CHECKING:
         Vector,
     )
     from subbit.errors import SubbitError, UsageError
-    from subbit.model import File, Report, Tensor, compress, decompress, decompress_folder, load, plan, verify
+    from subbit.model import (
+        File,
+        Report,
+        Tensor,
+        compress,
+        decompress,
+        decompress_folder,
+        decompress_gguf,
+        load,
+        plan,
+        verify,
+    )
     from subbit.model import open_file as open
     from subbit.model.statistics import Statistics
     from subbit.planning import Plan
@@ -50,7 +61,8 @@ _HOMES = {
     ],
     "subbit.errors": ["SubbitError", "UsageError"],
     "subbit.model": [
-        "File", "Report", "Tensor", "compress", "decompress", "decompress_folder", "load", "plan", "verify",
+        "File", "Report", "Tensor", "compress", "decompress", "decompress_folder", "decompress_gguf", "load", "plan",
+        "verify",
     ],
     "subbit.model.statistics": ["Statistics"],
     "subbit.planning": ["Plan"],
@@ -65,7 +77,8 @@ __all__ = [
     "Angle", "Base", "Codec", "DeadZone", "Delta", "Dense", "Encoded", "Factors", "File", "Fitted", "Hadamard",
     "Hashed", "LowBit", "LowRank", "OneOfN", "Plan", "Report", "Same", "Scales", "Signed", "Statistics", "Stored",
     "SubbitError", "Tensor", "Trellis", "TrellisMagnitudes", "Uniform", "UsageError", "Vector", "__version__",
-    "compress", "decode", "decompress", "decompress_folder", "encode", "load", "open", "plan", "sign", "verify",
+    "compress", "decode", "decompress", "decompress_folder", "decompress_gguf", "encode", "load", "open", "plan",
+    "sign", "verify",
 ]  # fmt: skip
 
 

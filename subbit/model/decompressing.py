@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from subbit.model.compressing import Progress
 from subbit.model.file import File, open_file
@@ -14,7 +15,13 @@ from subbit.model.tensor import PARENT_KEY, check_float
 from subbit_formats.dtypes import FLOATS, ITEM_SIZES
 from subbit_formats.safetensors_writer import SafetensorsWriter
 
+if TYPE_CHECKING:
+    import numpy as np
+
 __all__ = ["decoded_bytes", "decompress", "write_decoded"]
+
+Decode = Callable[[File, str, str | None], "np.ndarray[Any, Any]"]
+"""The weights of a name in an open file, as a type."""
 
 
 def decompress(
@@ -41,12 +48,24 @@ def decompress(
         source = Path(path)
         name = source.name.removesuffix(".index.json").removesuffix(".sbit")
         target = Path(output) if output is not None else source.with_name(name + ".safetensors")
-        write_decoded(file, list(file), target, dtype, force=force, progress=progress)
+        write_decoded(file, list(file), target, dtype, stored_weights, force=force, progress=progress)
         return target
 
 
+def stored_weights(file: File, name: str, dtype: str | None) -> np.ndarray[Any, Any]:
+    """A tensor as it is stored: low-rank corrections stay tensors of their own."""
+    return file[name].decode(dtype=dtype)
+
+
 def write_decoded(
-    file: File, names: Sequence[str], target: Path, dtype: str | None, *, force: bool, progress: Progress | None
+    file: File,
+    names: Sequence[str],
+    target: Path,
+    dtype: str | None,
+    decode: Decode,
+    *,
+    force: bool,
+    progress: Progress | None,
 ) -> None:
     """Decode some tensors of an open file into one safetensors file."""
     described = {name: (_decoded_type(file, name, dtype), file[name].shape) for name in names}
@@ -57,7 +76,7 @@ def write_decoded(
         for name in writer.names:
             if progress is not None:
                 progress("decompress", done, sum(sizes.values()), name)
-            writer.write(file[name].decode(dtype=dtype))
+            writer.write(decode(file, name, dtype))
             done += sizes[name]
 
 

@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from subbit.model.compressing import Progress
+from subbit.model.corrected import decode_whole, without_corrections
 from subbit.model.decompressing import decoded_bytes, write_decoded
 from subbit.model.file import File, open_file
 from subbit.model.folder import make_folder
@@ -34,9 +35,9 @@ def decompress_folder(
     """Decode a `.sbit` file into a Hugging Face folder, as any tool reads it, and return its path.
 
     Weights go into safetensors files of at most `shard_bytes` (a larger tensor has one of its own) with an index where
-    they are several; the files that travelled with them are written as they were, config.json last, so that a folder is
-    whole or has none. Other options and errors are those of :func:`decompress`; with `force`, weights of an earlier
-    output that this one has not are removed.
+    they are several; low-rank corrections are added to what they correct. The files that travelled with the weights are
+    written as they were, config.json last, so that a folder is whole or has none. Other options and errors are those of
+    :func:`decompress`; with `force`, weights of an earlier output that this one has not are removed.
     """
     check_float(dtype)
     target = Path(output)
@@ -47,7 +48,7 @@ def decompress_folder(
         index = {} if len(shards) == 1 else {"model.safetensors.index.json": _index(file, shards, dtype)}
         make_folder(target, [*shards, *index, *extras], force=force)
         for name, tensors in shards.items():
-            write_decoded(file, tensors, target / name, dtype, force=force, progress=progress)
+            write_decoded(file, tensors, target / name, dtype, decode_whole, force=force, progress=progress)
         for name, content in index.items():
             write_whole(target / name, content, force=force)
         for name in extras:
@@ -62,7 +63,7 @@ def _shards(file: File, dtype: str | None, shard_bytes: int) -> dict[str, list[s
     """Which tensors go into which file, in the order of their names."""
     shards: list[list[str]] = [[]]
     used = 0
-    for name in sorted(file):
+    for name in sorted(without_corrections(file)):
         size = decoded_bytes(file, name, dtype)
         if shards[-1] and used + size > shard_bytes:
             shards.append([])

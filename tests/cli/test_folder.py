@@ -33,3 +33,11 @@ def test_a_model_becomes_a_folder_and_a_bare_file_does_not(tmp_path: Path) -> No
     subbit("compress", "bare.safetensors", "--bits", "2", cwd=tmp_path).ok()
     assert "config.json" in subbit("folder", "bare.sbit", "-o", "no", cwd=tmp_path).error()
     assert not (tmp_path / "no").exists()
+
+
+def test_a_gguf_file_has_a_type_of_its_own(tmp_path: Path) -> None:
+    save(tmp_path / "m.safetensors")
+    subbit("compress", "m.safetensors", "--bits", "2", cwd=tmp_path).ok()
+    assert "carries no config.json" in subbit("decompress", "m.sbit", "--gguf", "q8_0", cwd=tmp_path).error(code=2)
+    assert "--gguf F16" in subbit("decompress", "m.sbit", "-o", "m.gguf", cwd=tmp_path).error(code=2)
+    assert "--dtype" in subbit("decompress", "m.sbit", "--gguf", "F16", "--dtype", "f32", cwd=tmp_path).error(code=2)

@@ -44,6 +44,11 @@ class AtomicFile:
                 self._temp.unlink(missing_ok=True)
                 raise
 
+    @property
+    def temporary(self) -> Path:
+        """Where it lies until it is published, for libraries that write to a path."""
+        return self._temp
+
     def write(self, data: bytes | memoryview, *, at_start: bool = False) -> None:
         """Append the bytes, or overwrite the first ones of the file."""
         with translated(self.path):

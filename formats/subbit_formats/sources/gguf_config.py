@@ -8,9 +8,9 @@ from typing import Any
 from subbit_formats.sources.gguf_header import GgufHeader
 from subbit_formats.sources.gguf_names import FAMILY
 
-__all__ = ["config_json"]
+__all__ = ["KEYS", "config_json"]
 
-_KEYS = {
+KEYS = {
     "hidden_size": "embedding_length",
     "intermediate_size": "feed_forward_length",
     "num_hidden_layers": "block_count",
@@ -28,7 +28,7 @@ def config_json(header: GgufHeader, dtype: str) -> bytes | None:
     That is: another architecture, experts, or a key-value missing that the model cannot do without.
     """
     family = FAMILY.get(header.architecture)
-    config = {key: header.model(field) for key, field in _KEYS.items()}
+    config = {key: header.model(field) for key, field in KEYS.items()}
     if config["num_key_value_heads"] is None:
         config["num_key_value_heads"] = config["num_attention_heads"]
     if config["head_dim"] is None:

@@ -1,4 +1,4 @@
-"""GGUF's tensor names and row order turned back into those of the Hugging Face model.
+"""GGUF's tensor names and row order turned into those of the Hugging Face model, and back.
 
 llama.cpp renames every tensor when it converts a model, and for the llama architecture it also
 interleaves the rows of q and k, because its rotary embedding turns neighbouring rows where
@@ -14,7 +14,7 @@ from subbit_formats.errors import SubbitError
 from subbit_formats.sources.gguf_header import GgufHeader
 from subbit_formats.sources.source import Array
 
-__all__ = ["FAMILY", "Family", "hf_name", "row_heads", "uninterleave"]
+__all__ = ["FAMILY", "Family", "gguf_name", "hf_name", "interleave", "row_heads", "uninterleave"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,9 @@ _BLOCK = {
     "ffn_up": "mlp.up_proj",
     "ffn_down": "mlp.down_proj",
 }
+_GGUF_TOP = {hf: gguf for gguf, hf in _TOP.items()}
+_GGUF_BLOCK = {hf: gguf for gguf, hf in _BLOCK.items()}
+_HF_NAME = re.compile(r"(?:model\.layers\.(?P<block>\d+)\.)?(?P<module>[\w.]+)\.(?P<part>weight|bias)")
 _NAME = re.compile(r"(?:blk\.(?P<block>\d+)\.)?(?P<module>\w+)\.(?P<part>weight|bias)")
 
 
@@ -58,6 +61,17 @@ def hf_name(architecture: str, name: str) -> str | None:
     if block is None:
         return f"{_TOP[module]}.{part}" if module in _TOP else None
     return f"model.layers.{block}.{_BLOCK[module]}.{part}" if module in _BLOCK else None
+
+
+def gguf_name(name: str) -> str | None:
+    """The GGUF name of a tensor of one of these Hugging Face models, or None where there is none."""
+    match = _HF_NAME.fullmatch(name)
+    if not match:
+        return None
+    block, module, part = match["block"], match["module"], match["part"]
+    if block is None:
+        return f"{_GGUF_TOP[module]}.{part}" if module in _GGUF_TOP else None
+    return f"blk.{block}.{_GGUF_BLOCK[module]}.{part}" if module in _GGUF_BLOCK else None
 
 
 def row_heads(header: GgufHeader, name: str, rows: int) -> int | None:
@@ -78,4 +92,10 @@ def row_heads(header: GgufHeader, name: str, rows: int) -> int | None:
 def uninterleave(rows: Array, heads: int) -> Array:
     """Put the rows of each head from (0, d/2, 1, d/2 + 1, …), llama.cpp's order, back to 0 … d−1."""
     split = rows.reshape(heads, rows.shape[0] // heads // 2, 2, *rows.shape[1:])
+    return split.swapaxes(1, 2).reshape(rows.shape)
+
+
+def interleave(rows: Array, heads: int) -> Array:
+    """Put the rows of each head from 0 … d−1 into llama.cpp's order, (0, d/2, 1, d/2 + 1, …)."""
+    split = rows.reshape(heads, 2, rows.shape[0] // heads // 2, *rows.shape[1:])
     return split.swapaxes(1, 2).reshape(rows.shape)

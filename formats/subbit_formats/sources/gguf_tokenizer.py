@@ -11,10 +11,10 @@ from typing import Any
 
 from subbit_formats.sources.gguf_header import GgufHeader
 
-__all__ = ["tokenizer_config_json", "tokenizer_json"]
+__all__ = ["CONTROL", "PRE_TOKENIZERS", "SPECIAL_TOKENS", "USER_DEFINED", "tokenizer_config_json", "tokenizer_json"]
 
-_CONTROL, _USER_DEFINED = 3, 4
-_SPECIAL_TOKENS = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
+CONTROL, USER_DEFINED = 3, 4
+SPECIAL_TOKENS = {"bos_token": "bos", "eos_token": "eos", "unk_token": "unknown", "pad_token": "padding"}
 
 _LETTERS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|"
 _REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -32,7 +32,7 @@ def _split(pattern: str) -> list[dict[str, Any]]:
 
 
 _SINGLE_DIGITS = [{"type": "Digits", "individual_digits": True}, _byte_level(use_regex=True)]
-_PRE_TOKENIZERS = {
+PRE_TOKENIZERS = {
     "gpt-2": [_byte_level(use_regex=True)],
     "smollm": _SINGLE_DIGITS,
     "starcoder": _SINGLE_DIGITS,
@@ -47,7 +47,7 @@ def tokenizer_json(header: GgufHeader) -> bytes | None:
     fields = header.fields
     tokens, merges = _strings(fields, "tokens"), _strings(fields, "merges")
     model_kind, kind = header.text("tokenizer.ggml.model"), header.text("tokenizer.ggml.pre")
-    if model_kind != "gpt2" or kind not in _PRE_TOKENIZERS or not tokens or merges is None:
+    if model_kind != "gpt2" or kind not in PRE_TOKENIZERS or not tokens or merges is None:
         return None
     model = {
         "type": "BPE", "dropout": None, "unk_token": None, "continuing_subword_prefix": None,
@@ -59,7 +59,7 @@ def tokenizer_json(header: GgufHeader) -> bytes | None:
         "version": "1.0", "truncation": None, "padding": None,
         "added_tokens": _added_tokens(tokens, fields),
         "normalizer": {"type": "NFC"} if kind == "qwen2" else None,
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": _PRE_TOKENIZERS[kind]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": PRE_TOKENIZERS[kind]},
         "post_processor": _post_processor(fields, tokens),
         "decoder": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True},
         "model": model,
@@ -71,7 +71,7 @@ def tokenizer_config_json(header: GgufHeader) -> bytes:
     """What transformers needs beside tokenizer.json: the class, the special tokens, the chat template."""
     tokens = _strings(header.fields, "tokens") or []
     config: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    for name, key in _SPECIAL_TOKENS.items():
+    for name, key in SPECIAL_TOKENS.items():
         if (number := _token_number(header.fields, key, tokens)) is not None:
             config[name] = tokens[number]
     if template := header.text("tokenizer.chat_template"):
@@ -90,9 +90,9 @@ def _added_tokens(tokens: list[str], fields: dict[str, Any]) -> list[dict[str, A
         return []
     plain = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False}
     return [
-        {"id": number, "content": token, **plain, "special": kind == _CONTROL}
+        {"id": number, "content": token, **plain, "special": kind == CONTROL}
         for number, (token, kind) in enumerate(zip(tokens, kinds, strict=False))
-        if kind in (_CONTROL, _USER_DEFINED)
+        if kind in (CONTROL, USER_DEFINED)
     ]
 
 
