@@ -47,7 +47,9 @@ def command(
     file: str, output: str | None, folder: bool, gguf: str | None, shard_size: int, dtype: str | None,
     max_bytes: int | None, base: str | None, force: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    """Turn a .sbit file back into safetensors, a Hugging Face folder or a GGUF file.
+    """Turn a .sbit file back into dense weights.
+
+    Into safetensors, a Hugging Face folder (--folder) or a GGUF file (--gguf), which any tool reads.
 
     FILE is a .sbit file, the index of a sharded one, or a folder with model.sbit. Tied tensors are written under each
     of their names. The files that travel with the weights (config.json, tokenizer.json) are written with --folder.
