@@ -32,6 +32,7 @@ PROOFS: tuple[str, ...] = (
     "commands",
     "guided",
     "bounded",
+    "meaning",
     "for_ever",
     "honest",
     "signed_files",
