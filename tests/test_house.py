@@ -24,6 +24,7 @@ ONE_WAY = "Inside the library imports point one way"
 STORIES = "The command line stands on the library, the library on the formats"
 FORMATS = "Only the model, the read-only reports and the errors know the formats"
 TORCH = "Only subbit.torch imports torch"
+DASK = "Only the workers of a cluster import dask"
 NUMBA = "Only the compiled kernels import numba"
 
 
@@ -62,6 +63,7 @@ def test_the_contracts_hold(house: Path) -> None:
         ("subbit/codecs/dense.py", "from subbit_formats.sbit import header", FORMATS),
         ("subbit/codecs/scalar/steps.py", "import torch", TORCH),
         ("cli/subbit_cli/compress.py", "def late() -> None:\n    import torch", TORCH),
+        ("subbit/model/job.py", "import distributed", DASK),
         ("subbit/signs/angle.py", "import numba", NUMBA),
         ("subbit/kernels/plain/rows.py", "from numba import njit", NUMBA),
     ],
@@ -82,7 +84,7 @@ def test_the_contracts_bite(house: Path, module: str, line: str, contract: str) 
         ("subbit_cli.main", {"numpy", "numba", "torch"}),
         ("subbit_formats.sbit", {"numpy", "numba", "torch", "subbit"}),
         ("subbit.signing", {"numpy", "numba", "torch", "cryptography"}),
-        ("subbit.model", {"numba", "torch", "cryptography"}),
+        ("subbit.model", {"numba", "torch", "cryptography", "distributed"}),
     ],
 )
 def test_importing_stays_light(imported: str, absent: set[str]) -> None:

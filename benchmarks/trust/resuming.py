@@ -21,7 +21,7 @@ from safetensors.numpy import save_file
 
 import subbit
 from subbit.errors import SubbitError
-from subbit.model import job
+from subbit.model import encoding
 
 __all__ = ["CASES", "main"]
 
@@ -112,14 +112,14 @@ def _run(model: Path, place: Path, log: Path, case: str, delay: float | None) ->
 
 
 def _compress(model: Path, place: Path, log: Path, case: str) -> int:
-    real = job.encode
+    real = encoding.encode
 
     def encode(*arguments: Any) -> Any:
         with log.open("a") as lines:
             lines.write("encoded\n")
         return real(*arguments)
 
-    job.encode = encode  # type: ignore[assignment]
+    encoding.encode = encode  # type: ignore[assignment]
     if case == "forgetful":
         (place / "m.sbit.partial").unlink(missing_ok=True)
     try:  # what a kill after the last rename leaves is there already

@@ -70,9 +70,15 @@ def refuse_contradictions(ctx: click.Context) -> None:
         refuse(_DECIDED_BY_PLAN, "contradicts --plan, which has decided already")
     if "file_bits" in given:
         refuse(("bits",), "contradicts --file-bits: one budget")
+    if "cluster" in given:
+        refuse(("workers",), "contradicts --cluster, whose workers are all used")
+    if not ctx.params["resume"]:
+        refuse(("workers", "cluster"), "contradicts --no-resume: tensors wait in OUTPUT.partial for their turn")
     if "text" not in given:
         refuse(_OF_TEXT, "needs --text")
-    elif ctx.params["resume"]:
+    else:
+        refuse(("workers", "cluster"), "contradicts --text: block by block, each needs those before it (--stats can)")
+    if "text" in given and ctx.params["resume"]:
         refuse(("resume",), "contradicts --text: what is calibrated as it goes cannot be taken up again")
     if "stats" in given:
         refuse(("fisher",), "contradicts --stats, which are measured already")

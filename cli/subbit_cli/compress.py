@@ -80,6 +80,15 @@ _WORST = 5
     "the same command. Not with --text.",
 )  # fmt: skip
 @click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N",
+    help="Plan and encode in so many processes, which share the processors. The file is the same to the byte.",
+)  # fmt: skip
+@click.option(
+    "--cluster", metavar="ADDRESS",
+    help="Plan and encode on the workers of this dask scheduler, as tcp://host:8786, which see the input under the "
+    "same path. Whoever can reach one of them can run code there: trusted networks only.",
+)  # fmt: skip
+@click.option(
     "--sign-key", type=click.Path(), metavar="PEM",
     help="Sign the output with this private Ed25519 key: see subbit sign. A signature that is left from a file before "
     "is replaced.",
@@ -98,6 +107,8 @@ def command(
     dry_run: bool,
     shard_size: int | None,
     resume: bool,
+    workers: int | None,
+    cluster: str | None,
     sign_key: str | None,
     allow_nonfinite: bool,
     as_json: bool,
@@ -117,6 +128,7 @@ def command(
       subbit compress model.safetensors --dry-run --json > plan.json
       subbit compress model.safetensors --plan plan.json
       subbit compress tuned.safetensors --base model.safetensors --bits 0.3
+      subbit compress model_dir --workers 4
       subbit compress model_dir --text corpus.txt --bits 0.8 --heal 20
     """
     refuse_contradictions(ctx)
@@ -127,6 +139,8 @@ def command(
     resume = resume and choices["text"] is None
     with small_without_numba(checkpoint, ENCODED), progress_bar(quiet) as progress, _resumable(resume):
         choices |= {"allow_nonfinite": allow_nonfinite, "progress": _telling(progress)}
+        if workers or cluster:
+            choices["workers"] = workers or cluster
         if dry_run:
             plan = planned(checkpoint, choices)
         else:

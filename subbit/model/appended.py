@@ -75,13 +75,13 @@ class AppendedFile:
             data = memoryview(self._file.read(head + body))
         return (bytes(data[:head]), data[head:]) if xxhash.xxh3_128_digest(data) == expected else None
 
-    def append(self, head: bytes, body: Sequence[memoryview] = ()) -> None:
-        """Add a record at the end; it survives a kill at once, and a power cut a second later."""
+    def append(self, head: bytes, body: Sequence[memoryview] = ()) -> int:
+        """Add a record at the end, and say its place; it survives a kill at once, and a power cut a second later."""
         state = xxhash.xxh3_128(head)
         for part in body:
             state.update(part)
         with translated(self.path):
-            self._file.seek(0, os.SEEK_END)
+            place = self._file.seek(0, os.SEEK_END)
             self._file.write(_FRAME.pack(len(head), sum(len(part) for part in body), state.digest()) + head)
             for part in body:
                 self._file.write(part)
@@ -89,6 +89,7 @@ class AppendedFile:
             if time.monotonic() - self._synced > _SYNC_SECONDS:
                 os.fsync(self._file.fileno())
                 self._synced = time.monotonic()
+        return place
 
     def close(self) -> None:
         """Close it; others may open it now."""

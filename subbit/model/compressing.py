@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from functools import partial
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from subbit import planning
 from subbit.errors import SubbitError, UsageError
-from subbit.model.fixed import fixed_bits
-from subbit.model.inputs import described
+from subbit.model.asked import asked, planned
+from subbit.model.inputs import Inputs, described
 from subbit.model.job import Importance, Job, Progress
 from subbit.model.journal import Journal
 from subbit.model.parent import Checkpoint, Parent
 from subbit.model.report import Report
 from subbit.model.statistics import Statistics
 from subbit.model.tensor import PARENT_KEY
-from subbit.planning import Coverage, Plan
+from subbit.model.workers import Crew, Materials
+from subbit.planning import Plan
 from subbit.signs import declared
 from subbit_formats.dtypes import dtype_name
 from subbit_formats.sbit import ShardedWriter, Writer
@@ -55,6 +53,7 @@ def compress(
     resume: bool = False,
     progress: Progress | None = None,
     driver: Callable[[Job], None] | None = None,
+    workers: int | str | None = None,
 ) -> Report:
     """Write a checkpoint as a `.sbit` file of at most `bits` bits per covered weight, and report what it cost.
 
@@ -76,7 +75,13 @@ def compress(
     a full disk the same call takes the plan and the finished tensors from it, and writes the bytes that an undisturbed
     one would; kind "resume" where weights, options, statistics or the version of subbit are not those of before, or
     for a `driver` and measured importance, which know nothing of it. What is interrupted while planning plans again.
+
+    With `workers`, a number of processes or the address of a dask scheduler, these plan and encode the tensors, each
+    in memory near the largest one; a killed one's tensors are done again. The bytes are the same. `resume` is implied,
+    as tensors wait there for their turn. Checkpoint, parent and statistics must be paths, for a cluster on a file
+    system that all its machines see under the same paths. Scripts need the usual `if __name__ == "__main__":`.
     """
+    resume = resume or workers is not None
     if resume and (driver is not None or callable(importance)):
         text = "what is calibrated as it goes cannot be taken up again"
         raise UsageError(text, kind="resume", hint="resume=False, or statistics that are measured before")
@@ -87,27 +92,33 @@ def compress(
         if file_bits is not None and shard_bytes is not None:
             text = "a budget for the whole file knows nothing of shards"
             raise UsageError(text, kind="budget", hint="--bits (bits=) with --shard-size, or one file")
+        crew = stack.enter_context(nullcontext() if workers is None else Crew(workers))
         journal = stack.enter_context(Journal(target)) if resume else None
         with _writer(target, metadata, shard_bytes, force) as writer:  # first: it refuses an output that cannot be
             budget = None
             if plan is None:
-                budget = _budget(source, bits, file_bits, keep, cover, embeddings, signs, profile)
+                budget = asked(source, bits, file_bits, keep, cover, embeddings, signs, profile)
             costs = _costs(importance, source)
+            if crew is not None:
+                assert journal is not None
+                crew.begin(Materials.of(checkpoint, base, costs, source), journal.inputs)
             if journal is not None:
-                asked = budget if plan is None else plan.to_json()
-                journal.begin(described(source, (asked, allow_nonfinite), costs, parent))
+                wanted = budget if plan is None else plan.to_json()
+                journal.begin(described(source, (wanted, allow_nonfinite), costs, parent))
                 source, parent = journal.inputs.watched(source), journal.inputs.watched_parent(parent)
                 plan = plan or journal.plan
                 if progress is not None and plan is not None:
                     progress("resume", journal.finished, len(source), "")
             if plan is None:
                 assert budget is not None
-                plan = _plan(source, budget, costs, parent, metadata, allow_nonfinite, progress)
+                plan = planned(source, budget, costs, parent, metadata, allow_nonfinite, progress, crew)
                 if journal is not None:
                     journal.keep_plan(plan)
             job = Job(source, plan, writer, costs, parent, allow_nonfinite, progress, journal)
             if driver is not None:
                 driver(job)
+            if crew is not None:
+                job.share(crew)
             job.finish()
     return job.report()
 
@@ -126,77 +137,23 @@ def plan(
     base: Checkpoint | None = None,
     allow_nonfinite: bool = False,
     progress: Progress | None = None,
+    workers: int | str | None = None,
 ) -> Plan:
     """Choose codec and rate for every tensor without writing anything; see :func:`compress` for the options.
 
     The plan can be printed, edited (`plan.using("layers.0.*", subbit.DeadZone(2.0))`, or its JSON) and passed back.
     """
-    with _opened(checkpoint) as source, _opened_parent(base) as parent:
-        budget = _budget(source, bits, file_bits, keep, cover, embeddings, signs, profile)
+    with (
+        _opened(checkpoint) as source,
+        _opened_parent(base) as parent,
+        nullcontext() if workers is None else Crew(workers) as crew,
+    ):
+        budget = asked(source, bits, file_bits, keep, cover, embeddings, signs, profile)
         costs = _costs(importance, source)
         metadata = _metadata(source, parent)
-        return _plan(source, budget, costs, parent, metadata, allow_nonfinite, progress)
-
-
-class _Budget(NamedTuple):
-    """Bits a weight, of the covered tensors or of the whole file, which tensors are covered, and how they are coded."""
-
-    bits: float
-    whole: bool
-    coverage: Coverage
-    signs: str
-    profile: str
-
-
-def _plan(
-    source: Source,
-    budget: _Budget,
-    importance: Importance | None,
-    parent: Parent | None,
-    metadata: Mapping[str, str],
-    allow_nonfinite: bool,
-    progress: Progress | None,
-) -> Plan:
-    text = source.metadata.get(declared.METADATA_KEY)
-    try:
-        planes = declared.parse(text) if text else {}
-        weights = [_weights(tensor) for tensor in source.values()]
-
-        def report(index: int, name: str) -> None:
-            if progress is not None:
-                progress("plan", sum(weights[:index]), sum(weights), name)
-
-        find = None if parent is None else parent.find
-        fixed = partial(fixed_bits, source, metadata, parent) if budget.whole else None
-        return planning.make_plan(
-            source, budget.bits, budget.coverage, budget.signs, planes, importance, allow_nonfinite, report, find,
-            fixed, budget.profile,
-        )  # fmt: skip
-    except SubbitError as error:
-        raise error.at(path=source.path) from None
-
-
-def _budget(
-    source: Source,
-    bits: float,
-    file_bits: float | None,
-    keep: Sequence[str],
-    cover: Sequence[str],
-    embeddings: int | None,
-    signs: str,
-    profile: str,
-) -> _Budget:
-    """What was asked for, refused where it makes no sense: before the work that comes between it and a plan."""
-    whole = file_bits is not None
-    rate = bits if file_bits is None else file_bits
-    planning.check_bits(rate)
-    planning.check_patterns(source, (*keep, *cover))
-    planning.check_choices(signs, profile)
-    if embeddings is None:
-        coverage = Coverage(tuple(keep), (*cover, "*") if whole else tuple(cover))
-    else:
-        coverage = Coverage(tuple(keep), tuple(cover), embeddings)
-    return _Budget(rate, whole, coverage, signs, profile)
+        if crew is not None:
+            crew.begin(Materials.of(checkpoint, base, costs, source), Inputs())
+        return planned(source, budget, costs, parent, metadata, allow_nonfinite, progress, crew)
 
 
 def _metadata(source: Source, parent: Parent | None) -> dict[str, str]:
@@ -216,10 +173,6 @@ def _writer(path: Path, metadata: Mapping[str, str], shard_bytes: int | None, fo
     if shard_bytes is None:
         return Writer(path, metadata, force=force)
     return ShardedWriter(path, shard_bytes, metadata, force=force)
-
-
-def _weights(tensor: SourceTensor) -> int:
-    return math.prod(tensor.shape)
 
 
 def _output(source: Source, output: str | PathLike[str] | None) -> Path:

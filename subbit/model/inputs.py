@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from subbit_formats.sources import Source, SourceTensor
 if TYPE_CHECKING:
     from subbit.model.job import Importance
 
-__all__ = ["Inputs", "described"]
+__all__ = ["Inputs", "described", "described_checkpoint", "made_by"]
 
 
 def described(source: Source, options: object, importance: Importance | None, parent: Parent | None) -> dict[str, str]:
@@ -29,16 +30,26 @@ def described(source: Source, options: object, importance: Importance | None, pa
 
     Reads the extras of the checkpoint and all of `importance`; options are anything that JSON can say.
     """
-    tensors = [(tensor.name, tensor.shape, tensor.dtype) for tensor in source.values()]
-    extras = {name: xxhash.xxh3_128_hexdigest(load()) for name, load in source.extras.items()}
     costs = None if importance is None else {name: _hashes(importance[name]) for name in importance}
     return {
-        "subbit": f"{__version__}, zstd {zstandard.ZSTD_VERSION}",
+        "subbit": made_by(),
         "options": _hash(options),
-        "checkpoint": _hash((tensors, source.metadata, source.aliases, extras)),
+        "checkpoint": described_checkpoint(source),
         "statistics": _hash(costs),
         "parent": _hash(None if parent is None else [parent.name]),
     }
+
+
+def described_checkpoint(source: Source) -> str:
+    """A hash of all of a checkpoint but its weights; reads its extras."""
+    tensors = [(tensor.name, tensor.shape, tensor.dtype) for tensor in source.values()]
+    extras = {name: xxhash.xxh3_128_hexdigest(load()) for name, load in source.extras.items()}
+    return _hash((tensors, source.metadata, source.aliases, extras))
+
+
+def made_by() -> str:
+    """The versions that decide the bytes of a file."""
+    return f"{__version__}, zstd {'.'.join(map(str, zstandard.ZSTD_VERSION))}"
 
 
 class Inputs:
@@ -74,7 +85,14 @@ class Inputs:
 
     def compare(self, key: str, tensor: np.ndarray | None) -> None:
         """Remember a tensor, or refuse it."""
-        found = "" if tensor is None else content_hash(tensor)
+        self.agree({key: "" if tensor is None else content_hash(tensor)})
+
+    def agree(self, hashes: Mapping[str, str]) -> None:
+        """Remember what was read, here or by a worker, or refuse it."""
+        for key, found in hashes.items():
+            self._agree(key, found)
+
+    def _agree(self, key: str, found: str) -> None:
         if self.seen.setdefault(key, found) != found:
             whose = "its parent's weights" if key.startswith("parent") else "the weights"
             raise SubbitError(f"{whose} are not those that the compression began with", kind="resume")

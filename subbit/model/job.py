@@ -6,25 +6,22 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from subbit.codecs import Dense, Same, Signed
 from subbit.curvature import Curvature
-from subbit.errors import SubbitError, out_of_memory
+from subbit.errors import SubbitError
 from subbit.figures import ERRORS, LOSSLESS, pack_errors
+from subbit.model.encoding import encode_by_rule
 from subbit.model.journal import Journal
 from subbit.model.parent import Parent
 from subbit.model.remaining import Remaining
 from subbit.model.report import Report, TensorReport
+from subbit.model.workers import Crew, worth_a_task
 from subbit.planning import Plan
 from subbit.records import Encoded
-from subbit.signs import Base, Stored
-from subbit.tensors import decode, encode, is_finite, relative_error
-from subbit_formats.dtypes import FLOATS, dtype_name
 from subbit_formats.sbit import open_reader
 from subbit_formats.sources import Source
 
@@ -70,7 +67,7 @@ class Job:
         self._journal = journal
         self._rows: list[TensorReport] = []
         self._order = list(reversed(list(source)))
-        self._pending: dict[str, tuple[Encoded, bool]] = {}
+        self._pending: dict[str, tuple[Encoded | None, bool]] = {}
         self._sizes = {name: (self._rules[name].codec.id, math.prod(source[name].shape)) for name in source}
         self._weights = sum(size for _, size in self._sizes.values())
         left = (size for name, size in self._sizes.items() if not self._finished(name))
@@ -86,47 +83,43 @@ class Job:
         place of what the job knows; the reported error is against the weights themselves.
         """
         tensor = self.source[name]
-        if self._progress is not None:
-            self._progress("compress", int(self._remaining.share() * self._weights), self._weights, name)
+        self._tell(name)
         try:
             if self._finished(name):
                 self._take(name)
                 return None
-            decoded = self._add(name, target, importance)
+            if importance is None and self._importance is not None:
+                importance = self._importance.get(name)
+            encoded, row, decoded = encode_by_rule(
+                tensor, self._rules[name], importance, self._parent, self._allow_nonfinite, target
+            )
+            self._keep(encoded, row)
+            return decoded
         except SubbitError as refused:
             raise refused.at(path=tensor.path, tensor=name) from None
-        except MemoryError:
-            raise out_of_memory().at(path=tensor.path, tensor=name) from None
-        now = time.perf_counter()
-        self._remaining.took(
-            *self._sizes[name], now - self._since
-        )  # with what came between, such as a model's own steps
-        self._since = now
-        return decoded
 
-    def _add(
-        self, name: str, target: np.ndarray | None, importance: np.ndarray | Curvature | None
-    ) -> np.ndarray | None:
-        weight, rule, codec = self.source[name].read(), self._rules[name], self._rules[name].codec
-        codable = dtype_name(weight.dtype) in FLOATS and weight.ndim >= 2 and weight.size > 0
-        if not isinstance(codec, Same) and (not codable or (self._allow_nonfinite and not is_finite(weight))):
-            codec = Dense()  # a pattern such as "*" also fits tensors that only `dense` can hold
-        lossless = isinstance(codec, (Dense, Same))
-        if importance is None and self._importance is not None:
-            importance = self._importance.get(name)
-        read = None if self._parent is None else cache(partial(self._parent.read, name))
-        wanted = weight if target is None or lossless else target.reshape(weight.shape).astype(weight.dtype)
-        encoded = encode(wanted, codec, importance, read)
-        decoded = None if lossless else decode(encoded, parent=read)
-        covered = rule.covered and encoded.codec != Dense.id
-        free = isinstance(rule.codec, Signed) and not isinstance(rule.codec.signs, (Base, Stored))
-        error = 0.0 if decoded is None else relative_error(weight, decoded)
-        weighed = importance is not None
-        row = TensorReport(name, encoded.shape, encoded.codec, covered, 0, error, free, weighed)
+    def share(self, crew: Crew) -> None:
+        """Add what workers can do: large tensors that are not done yet, in the order in which they come back."""
+        rules = {
+            name: self._rules[name]
+            for name, tensor in self.source.items()
+            if worth_a_task(tensor) and name not in self.done and not self._finished(name)
+        }
+        for encoded, row in crew.encode(rules, self.source, self._allow_nonfinite):
+            self._tell(row.name)
+            self._keep(encoded, row)
+
+    def _tell(self, name: str) -> None:
+        if self._progress is not None:
+            self._progress("compress", int(self._remaining.share() * self._weights), self._weights, name)
+
+    def _keep(self, encoded: Encoded, row: TensorReport) -> None:
         if self._journal is not None:
             self._journal.keep(encoded, row)
         self._done(encoded, row)
-        return decoded
+        now = time.perf_counter()
+        self._remaining.took(*self._sizes[row.name], now - self._since)  # with what came between: a model's own steps
+        self._since = now
 
     def _finished(self, name: str) -> bool:
         """Whether an earlier run has encoded this tensor."""
@@ -143,16 +136,23 @@ class Job:
         self._pending[row.name] = encoded, row.covered
         self.done.add(row.name)
         self._write()
+        if self._journal is not None and row.name in self._pending:
+            self._pending[row.name] = None, row.covered  # it waits on disk
 
     def _write(self) -> None:
-        """Write what is next in the file's order: what comes later waits, a fraction of a bit a weight."""
+        """Write what is next in the file's order: what comes later waits, in the journal if there is one."""
         while self._order and self._order[-1] in self._pending:
             name = self._order.pop()
-            encoded, covered = self._pending.pop(name)
+            waiting, covered = self._pending.pop(name)
+            encoded = waiting or self._again(name)
             self._writer.add(
                 name, shape=encoded.shape, dtype=encoded.dtype, codec=encoded.codec, knobs=encoded.knobs,
                 sections=encoded.sections, covered=covered,
             )  # fmt: skip
+
+    def _again(self, name: str) -> Encoded:
+        assert self._journal is not None
+        return self._journal.take(name)[0]
 
     def finish(self) -> None:
         """Add what is left: tensors in the source's order, aliases, extras, and the errors that were measured."""

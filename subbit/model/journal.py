@@ -23,7 +23,7 @@ from subbit.records import Encoded
 
 __all__ = ["Journal"]
 
-_MAY_PASS = ("disk-full", "unwritable", "unreadable", "memory", "exists")
+_MAY_PASS = ("disk-full", "unwritable", "unreadable", "memory", "exists", "workers", "cluster")
 """Kinds of errors after which the same call may succeed."""
 
 
@@ -101,10 +101,11 @@ class Journal:
         parts = {name: memoryview(part).cast("B") for name, part in encoded.sections.items()}
         sections = [(name, part.nbytes) for name, part in parts.items()]
         inputs = self.inputs.of(row.name)
-        self._append(_Tensor(encoded.codec, dict(encoded.knobs), encoded.dtype, sections, row, inputs), parts)
+        head = _Tensor(encoded.codec, dict(encoded.knobs), encoded.dtype, sections, row, inputs)
+        self._places[row.name] = self._append(head, parts)
 
     def take(self, name: str) -> tuple[Encoded, TensorReport]:
-        """A tensor that is finished, and its row of the report."""
+        """A tensor that is finished, now or by an earlier run, and its row of the report."""
         assert self._file is not None
         record = self._file.read(self._places[name])
         if record is None:
@@ -135,6 +136,6 @@ class Journal:
                 self.path.unlink(missing_ok=True)
         self._file.close()
 
-    def _append(self, head: msgspec.Struct, parts: Mapping[str, memoryview] = {}) -> None:
+    def _append(self, head: msgspec.Struct, parts: Mapping[str, memoryview] = {}) -> int:
         assert self._file is not None
-        self._file.append(msgspec.msgpack.encode(head), list(parts.values()))
+        return self._file.append(msgspec.msgpack.encode(head), list(parts.values()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -102,7 +103,7 @@ def measure(
     one point, without error.
     """
     if (same := untouched(weight, parent)) is not None:
-        family = Family(same.id, lambda rate: same, [Rate(0.0, 0.0)], "equal to the parent's", 0.0, ())
+        family = Family(same.id, partial(_always, same), [Rate(0.0, 0.0)], "equal to the parent's", 0.0, ())
         return _curve(name, weight, [family], 0.0)
     flat = np.ascontiguousarray(weight.reshape(matrix_shape(weight.shape)), dtype=np.float32)
     weights, exponent = in_range(flat)
@@ -115,6 +116,10 @@ def measure(
     energy = energy if matrix.feeds_back else max(energy, matrix.energy)
     curve = _curve(name, weight, found, energy)
     return replace(curve, energy=math.ldexp(energy, 2 * exponent))
+
+
+def _always(codec: Codec, rate: float) -> Codec:
+    return codec
 
 
 def _families(

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,6 @@ _WIDTHS, _LARGEST_DIM = (4, 6, 8), 64
 _PACKED_RATES = (0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1.0, 1.25, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
 _GROUPED = 0.0014  # of the error, by the square of the bits that a group takes, at a bit a weight
 
-C = TypeVar("C")
-
 
 class Rate(NamedTuple):
     """Bits without what does not depend on the rate, what errors cost, and whether nothing lies just above."""
@@ -50,7 +48,10 @@ class Rate(NamedTuple):
 
 @dataclass(frozen=True)
 class Family:
-    """Codecs that differ only in rate; `make` takes bits a weight, the plane's and the container's not among them."""
+    """Codecs that differ only in rate; `make` takes bits a weight, the plane's and the container's not among them.
+
+    It travels between processes, so `make` is a function of a module or a partial of one, and holds no weights.
+    """
 
     label: str
     make: Callable[[float], Codec]
@@ -118,7 +119,7 @@ def compact_joint(matrix: Matrix) -> list[Family]:
     found = [Family(DeadZone.id, DeadZone, _scalar(matrix, matrix.weights), why)]
     if not matrix.feeds_back:
         states, rates = matrix.state_bits, _trellis(matrix, matrix.weights, True)
-        found.append(Family(Trellis.id, lambda rate: Trellis(min(rate, _MOST), state_bits=states), rates))
+        found.append(Family(Trellis.id, partial(_trellis_of, states), rates))
     return found
 
 
@@ -129,16 +130,23 @@ def delta(matrix: Matrix, difference: np.ndarray, parent: str | None) -> Family:
 
 def compact_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
     """Magnitudes at rates that vary under a sign plane."""
-    states = matrix.state_bits
-
-    def walks(rate: float) -> TrellisMagnitudes:
-        return TrellisMagnitudes(min(rate, _MOST), state_bits=states)
-
     scalar, trellis = _scalar(matrix, matrix.magnitudes, False), _trellis(matrix, matrix.magnitudes, False)
     return [
-        Family(f"{plane.kind} × lowbit", lambda rate: Signed(plane, LowBit(rate)), scalar),
-        Family(f"{plane.kind} × trellis", lambda rate: Signed(plane, walks(rate)), trellis),
+        Family(f"{plane.kind} × lowbit", partial(_lowbit_under, plane), scalar),
+        Family(f"{plane.kind} × trellis", partial(_trellis_under, plane, matrix.state_bits), trellis),
     ]
+
+
+def _trellis_of(states: int, rate: float) -> Trellis:
+    return Trellis(min(rate, _MOST), state_bits=states)
+
+
+def _lowbit_under(plane: SignPlane, rate: float) -> Signed:
+    return Signed(plane, LowBit(rate))
+
+
+def _trellis_under(plane: SignPlane, states: int, rate: float) -> Signed:
+    return Signed(plane, TrellisMagnitudes(min(rate, _MOST), state_bits=states))
 
 
 def packed_joint(matrix: Matrix) -> list[Family]:
@@ -146,13 +154,13 @@ def packed_joint(matrix: Matrix) -> list[Family]:
     rows, cols = matrix.weights.shape
     states = matrix.state_bits
     bits, shares = zip(*estimate(matrix.weights, _PACKED_RATES, variable=False, state_bits=states), strict=True)
-    options = [(Rate(_HEAD, matrix.energy, True), Trellis(1e-5, False, states))]
+    options: list[tuple[Rate, Codec]] = [(Rate(_HEAD, matrix.energy, True), Trellis(1e-5, False, states))]
     for rate, size, share in zip(_PACKED_RATES, bits, shares, strict=True):
         group = _group(rate, cols)
         worse = 1 + _GROUPED * (group * rate) ** 2 * rate if group > 1 else 1.0
         error = min(worse * share, 1.0) * matrix.energy
         options.append((Rate(size, error, True), Trellis(rate, False, states, group=group)))
-    return [_stepped(Trellis.id, options, rows * cols, lambda codec: codec)]
+    return [_stepped(Trellis.id, options, rows * cols)]
 
 
 def _group(rate: float, cols: int) -> int:
@@ -164,7 +172,7 @@ def _group(rate: float, cols: int) -> int:
 def packed_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
     """Codebook entries under a sign plane."""
     rows, cols = matrix.weights.shape
-    options: list[tuple[Rate, Vector]] = []
+    options: list[tuple[Rate, Codec]] = []
     by_row = scale_codes(matrix.magnitudes)[0], np.zeros(cols, np.int64)
     spread = spread_of(matrix.magnitudes, by_row, False)
     for width in _WIDTHS:
@@ -172,30 +180,27 @@ def packed_signed(matrix: Matrix, plane: SignPlane) -> list[Family]:
             codec = Vector(dim, 1 << width)
             if codec.in_use(rows, cols) == (dim, 1 << width, width):
                 share = spread.around * _vector_loss(width, dim)
-                options.append((Rate(codec.bits(rows, cols), share * matrix.energy, True), codec))
+                options.append((Rate(codec.bits(rows, cols), share * matrix.energy, True), Signed(plane, codec)))
     if not options:  # a matrix of a few weights
         single = Vector(min(_LARGEST_DIM, cols), 1)
-        options = [(Rate(single.bits(rows, cols), spread.around * matrix.energy, True), single)]
+        options = [(Rate(single.bits(rows, cols), spread.around * matrix.energy, True), Signed(plane, single))]
     sections = ("codes", "codebook", "scales")
-    return [_stepped(f"{plane.kind} × vector", options, rows * cols, partial(Signed, plane), sections)]
+    return [_stepped(f"{plane.kind} × vector", options, rows * cols, sections)]
 
 
 def _stepped(
-    label: str,
-    options: list[tuple[Rate, C]],
-    size: int,
-    codec: Callable[[C], Codec],
-    sections: tuple[str, ...] = ("codes",),
+    label: str, options: list[tuple[Rate, Codec]], size: int, sections: tuple[str, ...] = ("codes",)
 ) -> Family:
-    """Codecs of which nothing lies between two: the one that loses least is taken of those that fit."""
-    least = min(options, key=lambda option: option[0].bits)
-
-    def make(rate: float) -> Codec:
-        fitting = [option for option in options if option[0].bits <= rate * size]
-        return codec(min(fitting or [least], key=lambda option: option[0].error)[1])
-
+    """Codecs of which nothing lies between two."""
     rates = [rate._replace(bits=rate.bits + _slack(size)) for rate, _ in options]
-    return Family(label, make, rates, "fixed rate", 0.0, sections)
+    return Family(label, partial(_step, options, size), rates, "fixed rate", 0.0, sections)
+
+
+def _step(options: list[tuple[Rate, Codec]], size: int, rate: float) -> Codec:
+    """The codec that loses least of those that fit, else the one of fewest bits."""
+    fitting = [option for option in options if option[0].bits <= rate * size]
+    least = min(options, key=lambda option: option[0].bits)
+    return min(fitting or [least], key=lambda option: option[0].error)[1]
 
 
 def _scalar(matrix: Matrix, source: np.ndarray, signed: bool = True) -> list[Rate]:

@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from glob import escape
-from typing import Protocol
 
 import numpy as np
 
 from subbit.codecs import Dense
 from subbit.codecs.blocks import parallel
 from subbit.curvature import Curvature
-from subbit.errors import SubbitError, UsageError, out_of_memory
+from subbit.errors import UsageError
 from subbit.planning.allocate import Point, allocate, hull, refine
 from subbit.planning.budget import Budget, check_bits
-from subbit.planning.corrections import corrected_weights
 from subbit.planning.coverage import Coverage, check_patterns
-from subbit.planning.curves import Curve, Wanted, check_choices, measure
-from subbit.planning.parents import Find, keep, nearest
+from subbit.planning.curves import Wanted, check_choices
+from subbit.planning.looking import Look, Measured, Tensor
+from subbit.planning.parents import Find
 from subbit.planning.plan import Plan, Rule
-from subbit.records import Shape, matrix_shape
 from subbit.signs import SignPlane
-from subbit.tensors import checked_importance, is_finite
 
-__all__ = ["Tensor", "make_plan"]
+__all__ = ["Elsewhere", "make_plan"]
 
 _FINEST = 3.0, 12.0
 """Curves are measured to six times the budget, but at least and at most to so many bits a weight."""
@@ -33,27 +31,8 @@ _MANY, _STATES = 1 << 29, (12, 10)
 _SMALL = 1 << 25  # weights of a tensor that can be planned beside another
 
 
-class Tensor(Protocol):
-    """What planning needs of a tensor: its description, and its weights when asked for."""
-
-    @property
-    def shape(self) -> Shape:
-        """Its dimensions."""
-
-    @property
-    def dtype(self) -> str:
-        """Canonical name of its element type."""
-
-    def read(self) -> np.ndarray:
-        """Its weights, from disk."""
-
-
-@dataclass(frozen=True)
-class _Measured:
-    name: str
-    curve: Curve
-    known: bool  # whether its errors are measured in loss
-    stands_for: float  # weights that depend on it
+Elsewhere = Callable[[Look], Sequence[Rule | Measured]]
+"""Looks at all tensors in other processes, and says what it found in the order of their names."""
 
 
 def make_plan(
@@ -68,6 +47,7 @@ def make_plan(
     parents: Find | None = None,
     fixed: Callable[[Mapping[str, Rule]], float] | None = None,
     profile: str = "size",
+    elsewhere: Elsewhere | None = None,
 ) -> Plan:
     """Choose codec and rate of every tensor so that the covered ones take `bits` bits a weight together.
 
@@ -76,7 +56,8 @@ def make_plan(
     Each tensor's own rate–distortion points are measured on a sample, and the sum of what errors cost is made least:
     with `importance` squared errors weighted by it, in all tensors alike; else relative squared errors × weights. A
     correction stands for all weights that it corrects (`corrections.corrected_weights`). Container bytes of the
-    covered tensors are in the budget. Raises :class:`UsageError` (kind "budget") naming the smallest that can be met.
+    covered tensors are in the budget. `elsewhere` looks at the tensors in place of this process. Raises
+    :class:`UsageError` (kind "budget") naming the smallest that can be met.
     """
     check_bits(bits)
     check_choices(signs, profile)
@@ -87,28 +68,14 @@ def make_plan(
     wanted = Wanted(signs, profile, min(max(6 * bits, _FINEST[0]), _FINEST[1]), _state_bits(tensors, coverage))
     correction = Wanted("joint", "size", _FINEST[1], wanted.state_bits)
 
-    def look(name: str) -> Rule | _Measured:
-        tensor = tensors[name]
-        kept = coverage.kept_as(name, tensor.shape, tensor.dtype)
-        weights = math.prod(tensor.shape)
-        parent = None if parents is None else parents(name)
-        if kept is not None and isinstance(kept, Dense):
-            kept = keep(kept, tensor.shape, tensor.dtype, tensor.read, parent)
-            return Rule(name, kept, covered=False, weights=weights)
-        weight = tensor.read()
-        if not is_finite(weight):
-            return _nonfinite(name, weights, allow_nonfinite)
-        if kept is not None:
-            kept = nearest(kept, weight, parent)
-            return Rule(name, kept, False, weights, kept.bits(tensor.shape), why="embedding or head")
-        corrected = corrected_weights(name, tensors)
-        cost = _importance(importance, name, tensor.shape)
-        curve = measure(name, weight, correction if corrected else wanted, (declared or {}).get(name), cost, parent)
-        return _Measured(name, curve, cost is not None, float(corrected or weights))
-
-    found = _for_each(tensors, look, progress, one_by_one=parents is not None)
+    look = Look(coverage, wanted, correction, declared or {}, allow_nonfinite)
+    if elsewhere is None:
+        see = partial(look, tensors=tensors, importance=importance, parents=parents)
+        found = _for_each(tensors, see, progress, one_by_one=parents is not None)
+    else:
+        found = list(elsewhere(look))
     rules = {name: item for name, item in zip(tensors, found, strict=True) if isinstance(item, Rule)}
-    measured = [item for item in found if isinstance(item, _Measured)]
+    measured = [item for item in found if isinstance(item, Measured)]
     if fixed is None:
         budget = Budget(bits, sum(item.curve.weights for item in measured))
     else:
@@ -122,23 +89,18 @@ def make_plan(
 
 def _for_each(
     tensors: Mapping[str, Tensor],
-    look: Callable[[str], Rule | _Measured],
+    look: Callable[[str], Rule | Measured],
     progress: Callable[[int, str], None] | None,
     one_by_one: bool,
-) -> list[Rule | _Measured]:
+) -> list[Rule | Measured]:
     """What `look` finds for every tensor: several at a time where they are small, so that memory stays bounded."""
     names = list(tensors)
-    found: list[Rule | _Measured] = [Rule("", Dense())] * len(names)
+    found: list[Rule | Measured] = [Rule("", Dense())] * len(names)
 
     def task(index: int) -> None:
         if progress is not None:
             progress(index, names[index])
-        try:
-            found[index] = look(names[index])
-        except SubbitError as error:
-            raise error.at(tensor=names[index]) from None
-        except MemoryError:
-            raise out_of_memory().at(tensor=names[index]) from None
+        found[index] = look(names[index])
 
     if one_by_one or any(math.prod(tensor.shape) > _SMALL for tensor in tensors.values()):
         for index in range(len(names)):
@@ -158,23 +120,14 @@ def _state_bits(tensors: Mapping[str, Tensor], coverage: Coverage) -> int:
     return _STATES[sum(covered) > _MANY]
 
 
-def _importance(
-    importance: Mapping[str, np.ndarray | Curvature] | None, name: str, shape: Shape
-) -> np.ndarray | Curvature | None:
-    if importance is None or name not in importance:
-        return None
-    given = importance[name]
-    return checked_importance(given if isinstance(given, Curvature) else np.asarray(given), matrix_shape(shape))
-
-
-def _scales(measured: list[_Measured]) -> list[float]:
+def _scales(measured: list[Measured]) -> list[float]:
     """What a relative error of each tensor costs; where that is not known, as much a weight as it does elsewhere."""
     known = [item for item in measured if item.known]
     mean = math.fsum(item.curve.energy for item in known) / (math.fsum(item.stands_for for item in known) or 1.0)
     return [item.curve.energy if item.known else (mean or 1.0) * item.stands_for for item in measured]
 
 
-def _spend(measured: list[_Measured], budget: Budget) -> list[Point]:
+def _spend(measured: list[Measured], budget: Budget) -> list[Point]:
     """A point a tensor, its error relative, within the budget together."""
     scales = _scales(measured)
     curves = [
@@ -191,13 +144,6 @@ def _spend(measured: list[_Measured], budget: Budget) -> list[Point]:
     ]
 
 
-def _rule(item: _Measured, point: Point) -> Rule:
+def _rule(item: Measured, point: Point) -> Rule:
     codec, weights, error = item.curve.codec(point), item.curve.weights, float(f"{point.distortion:.4g}")
     return Rule(item.name, codec, True, weights, round(point.bits, 1), error, item.curve.why(point))
-
-
-def _nonfinite(name: str, weights: int, allowed: bool) -> Rule:
-    if allowed:
-        return Rule(name, Dense(), False, weights, why="has NaN or infinite weights")
-    hint = "--allow-nonfinite (allow_nonfinite=True) keeps it lossless"
-    raise SubbitError("has NaN or infinite weights", kind="nonfinite", tensor=name, hint=hint)

@@ -166,7 +166,7 @@ def test_an_interrupted_run_says_that_it_can_go_on(home: Path, tmp_path: Path, m
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("subbit.model.job.encode", stop)
+    monkeypatch.setattr("subbit.model.encoding.encode", stop)
     for option, kept in (("--resume", True), ("--no-resume", False)):
         folder = tmp_path / option
         folder.mkdir()

@@ -12,7 +12,7 @@ import pytest
 
 import subbit
 from subbit.errors import SubbitError, UsageError
-from subbit.model import inputs, job
+from subbit.model import encoding, inputs
 from subbit.model.job import Progress
 from subbit.model.journal import Journal
 
@@ -54,13 +54,13 @@ def files(folder: Path) -> dict[str, bytes]:
 def encoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """A line for every tensor that is encoded."""
     lines: list[str] = []
-    real = job.encode
+    real = encoding.encode
 
     def encode(*arguments: Any) -> Any:
         lines.append("")
         return real(*arguments)
 
-    monkeypatch.setattr(job, "encode", encode)
+    monkeypatch.setattr(encoding, "encode", encode)
     return lines
 
 
