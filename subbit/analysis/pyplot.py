@@ -12,7 +12,7 @@ from typing import Any
 
 from subbit.errors import UsageError
 from subbit.printable import shown
-from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
+from subbit_formats.sbit.atomic import refuse_existing, write_whole
 
 __all__ = ["check_plot", "literal", "saved_figure"]
 
@@ -54,13 +54,7 @@ def saved_figure(
     image = BytesIO()
     with import_module("matplotlib").rc_context({"svg.hashsalt": "subbit"}):
         made.savefig(image, format=kind, dpi=_DPI, metadata={dated[kind]: None} if kind in dated else None)
-    file = AtomicFile(target, force=force)
-    try:
-        file.write(image.getvalue())
-        file.sync()
-        file.publish()
-    finally:
-        file.discard()
+    write_whole(target, image.getvalue(), force=force)
 
 
 def literal(name: str) -> str:

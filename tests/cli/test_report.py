@@ -28,8 +28,8 @@ onload = () => {
   const out = all.filter((e) => !inside(e) && e.getBoundingClientRect().right > WIDTH + 1).map((e) => e.outerHTML);
   const clipped = [...page.querySelectorAll("svg.treemap .label")].filter((label) => {
     const box = label.getBoundingClientRect();
-    const cell = label.parentNode.querySelector(".cell").getBoundingClientRect();
-    return box.width && (box.right > cell.right + 1 || box.bottom > cell.bottom + 1);
+    const tile = label.parentNode.querySelector(".tile").getBoundingClientRect();
+    return box.width && (box.right > tile.right + 1 || box.bottom > tile.bottom + 1);
   }).map((label) => label.textContent);
   const labels = [...page.querySelectorAll("svg.treemap .label")].filter((l) => l.getBoundingClientRect().width);
   const button = page.querySelectorAll("table.sorts thead button")[1];

@@ -13,7 +13,7 @@ from subbit.analysis.report.facts import Progress, read_facts
 from subbit.analysis.report.page import make_page
 from subbit.errors import UsageError
 from subbit.model.parent import Checkpoint
-from subbit_formats.sbit.atomic import AtomicFile, refuse_existing
+from subbit_formats.sbit.atomic import refuse_existing, write_whole
 
 __all__ = ["write_report"]
 
@@ -47,11 +47,5 @@ def write_report(
         read_facts(path, base=base, against=against, public_key=public_key, measure=measure, progress=progress)
         for path in paths
     ]
-    file = AtomicFile(Path(output), force=force)
-    try:
-        file.write(make_page(facts).encode())
-        file.sync()
-        file.publish()
-    finally:
-        file.discard()
+    write_whole(Path(output), make_page(facts).encode(), force=force)
     return Path(output)

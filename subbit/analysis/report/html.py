@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from html import escape
 
 from subbit.printable import shown
 
-__all__ = ["Html", "join", "number", "percent", "rounded", "short", "size", "tag", "text"]
+__all__ = ["Html", "breakable", "join", "number", "percent", "rounded", "short", "size", "tag", "text"]
 
-_VOID = frozenset(("br", "link", "meta"))
+_ENDS = re.compile(r"[._/](?=[^._/])")
+_VOID = frozenset(("link", "meta"))
 _UNITS = ("", "k", "M", "G", "T")
 _MANY = 1000
 
@@ -38,6 +40,11 @@ def tag(name: str, /, *children: object, **attributes: object) -> Html:
         if value is not None and value is not False
     )
     return Html(f"<{name}{listed}>" if name in _VOID else f"<{name}{listed}>{join(*children)}</{name}>")
+
+
+def breakable(name: object) -> Html:
+    """A name that may be broken at the ends of its parts."""
+    return Html(_ENDS.sub(r"\g<0><wbr>", text(name)))
 
 
 def number(value: float | None, digits: int = 3) -> str:

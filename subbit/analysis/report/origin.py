@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from subbit.analysis.report.facts import Facts
 from subbit.analysis.report.html import Html, join, tag
-from subbit.analysis.report.provenance import Provenance
+from subbit.analysis.report.provenance import UNREADABLE, Provenance
 from subbit.analysis.report.sections import side_by_side
 from subbit.analysis.report.tables import count, table
 
@@ -60,6 +60,8 @@ def _parent(origin: Provenance) -> str:
 def _signature(origin: Provenance) -> Html | str:
     if origin.signer is None:
         return "none beside the file"
+    if origin.signer == UNREADABLE:
+        return "there is one that this version cannot read"
     said = "checked: every byte is what this key signed" if origin.checked else "there is one, not checked here, by key"
     return join(said, " ", tag("code", origin.signer))
 

@@ -130,12 +130,12 @@ def _swatch(key: str) -> Any:
 
 def _label(axes: Any, tile: Tile) -> None:
     """The longest name that fits into the largest cell."""
-    left, top, width, height = tile.cells[0].box
+    left, top, width, height = tile.largest.box
     fits = [
         name for name in (tile.label, tile.short)
         if len(name) * _LETTER + 6 <= width * _WIDTH * _POINTS and height * _HEIGHT * _POINTS * 0.8 > 10
     ]  # fmt: skip
     if fits:
-        ink = PARTS[tile.cells[0].part].ink
+        ink = PARTS[tile.largest.part].ink
         place = {"xy": (left, top), "xytext": (3, -3), "textcoords": "offset points"}
         axes.annotate(literal(fits[0]), **place, va="top", fontsize=7, color=ink)

@@ -9,12 +9,15 @@ from os import PathLike
 from pathlib import Path
 
 from subbit.analysis.contents import describe_file
+from subbit.errors import SubbitError
 from subbit.figures import ERRORS
 from subbit.model.tensor import PARENT_KEY
 from subbit.signing import check_signature, read_signer
 from subbit_formats.sbit import Archive
 
-__all__ = ["Piece", "Provenance", "read_provenance"]
+__all__ = ["UNREADABLE", "Piece", "Provenance", "read_provenance"]
+
+UNREADABLE = "?"
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,10 @@ class Piece:
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a file says about itself; `carried` is name → (stored bytes, unpacked bytes)."""
+    """What a file says about itself; `carried` is name → (stored bytes, unpacked bytes).
+
+    `signer` is a public key, None without a signature, or :data:`UNREADABLE`.
+    """
 
     format: str
     pieces: tuple[Piece, ...]
@@ -65,9 +71,16 @@ def read_provenance(archive: Archive, public_key: str | PathLike[str] | None = N
         archive.aliases,
         archive.metadata.get(PARENT_KEY),
         sum(_names_parent(entry.knobs) for entry in archive.tensors.values()),
-        read_signer(archive),
+        _signer(archive),
         public_key is not None,
     )
+
+
+def _signer(archive: Archive) -> str | None:
+    try:
+        return read_signer(archive)
+    except SubbitError:  # another program's, perhaps: who wants it checked passes a key
+        return UNREADABLE
 
 
 def _names_parent(knobs: Mapping[str, object]) -> bool:

@@ -39,7 +39,7 @@ def bits_section(files: Sequence[Facts]) -> Html:
         )  # fmt: skip
         caption = tag(
             "figcaption", "Every byte as an area: tiles are layers, and tensors outside of layers; within a tile stand "
-            "its parts, the largest first, coloured and hatched as in the table.",
+            "its parts, coloured and hatched as in the table.",
         )  # fmt: skip
         details = tag("details", tag("summary", "Bytes by layer and part"), layer_table(facts))
         panels.append(
@@ -91,8 +91,8 @@ def signs_section(files: Sequence[Facts]) -> Html:
             f"that are not zero look like {number(entropy)} bits each, and {100 * (zeros or 0):.1f} % are zero."
         )
         if flips is not None and floor is not None:
-            differ = f"{100 * flips:.2f} % differ from their plane, worth H(p) = {number(floor)} bits a weight."
-            said += f" {differ}" if flips else " None differs from its plane."
+            differ = f"{100 * flips:.2f} % differ from their plane, worth H(p) = {number(floor)} bits a weight"
+            said += f" Where they are kept apart, {differ if flips else 'none differs from its plane'}."
         caption = "A mark a tensor; tables above give names. On the sloping line signs take all bits."
         if any(row.plane is None for row in facts.coded):
             caption += (

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from subbit.analysis.report.facts import Facts
 from subbit.analysis.report.groups import Group, by_kind, by_layer
-from subbit.analysis.report.html import Html, join, number, rounded, tag
+from subbit.analysis.report.html import Html, breakable, join, number, rounded, tag
 from subbit.analysis.report.parts import PARTS
 
 __all__ = ["MOST_ROWS", "Value", "figure", "kind_table", "layer_table", "part_table", "swatch", "table", "tensor_table"]
@@ -153,7 +153,7 @@ def _known(cell: object) -> bool:
 
 def _cell(cell: object, names: bool) -> Html:
     if names:
-        return tag("th", cell, scope="row")
+        return tag("th", cell if isinstance(cell, Html) else breakable(cell), scope="row")
     if isinstance(cell, Value):
         return tag("td", cell.shown, class_="n", data_v=None if cell.value is None else f"{cell.value:.9g}")
     return tag("td", cell)

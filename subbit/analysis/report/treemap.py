@@ -32,13 +32,18 @@ class Cell(NamedTuple):
 
 
 class Tile(NamedTuple):
-    """A layer, a tensor outside of layers, or what belongs to no tensor; the first cell is the largest."""
+    """A layer, a tensor outside of layers, or what belongs to no tensor; parts are in one order in all tiles."""
 
     label: str
     short: str
     bytes: int
     box: Box
     cells: tuple[Cell, ...]
+
+    @property
+    def largest(self) -> Cell:
+        """Where there is most room for a label."""
+        return max(self.cells, key=lambda cell: cell.bytes)
 
 
 def treemap(facts: Facts) -> list[Tile]:
@@ -50,10 +55,12 @@ def treemap(facts: Facts) -> list[Tile]:
     named += [(PARTS[part].title, PARTS[part].title, {part: count}) for part, count in facts.rest.items()]
     named = [item for item in named if sum(item[2].values())]
     boxes = lay_out([sum(parts.values()) for _, _, parts in named], (0.0, 0.0, _ASPECT, 1.0))
+    whole = facts.parts
+    order = sorted(whole, key=lambda part: (-whole[part], part))
     tiles = []
     for (label, short, parts), (left, top, width, height) in zip(named, boxes, strict=True):
         box = (left / _ASPECT, top, width / _ASPECT, height)
-        tiles.append(Tile(label, short, sum(parts.values()), box, _cells(parts, box)))
+        tiles.append(Tile(label, short, sum(parts.values()), box, _cells(parts, order, box)))
     return tiles
 
 
@@ -92,11 +99,14 @@ def draw_treemap(facts: Facts) -> Html:
     return tag("svg", *map(_draw, treemap(facts)), class_="treemap", role="img", aria_label=said)
 
 
-def _cells(parts: Mapping[str, int], box: Box) -> tuple[Cell, ...]:
-    """Slices of a tile, the largest first."""
+def _cells(parts: Mapping[str, int], order: Sequence[str], box: Box) -> tuple[Cell, ...]:
+    """Slices of a tile."""
     left, top, width, height = box
     cells, at, total = [], 0.0, sum(parts.values())
-    for part, count in sorted(parts.items(), key=lambda item: (-item[1], item[0])):
+    for part in order:
+        if not parts.get(part):
+            continue
+        count = parts[part]
         share = count / total
         if width * _ASPECT >= height:
             cells.append(Cell(part, count, (left + at * width, top, share * width, height)))
@@ -124,8 +134,7 @@ def _draw_cell(tile: Tile, cell: Cell) -> Html:
 
 def _label(tile: Tile) -> Html | None:
     """The longest name that fits into the largest cell, from the narrowest figure on in which it does."""
-    first = tile.cells[0]
-    left, top, width, height = first.box
+    left, top, width, height = tile.largest.box
     lines = int((height * _HEIGHT - _MARGIN) // _LINE)
     if lines < 1:
         return None
@@ -139,7 +148,7 @@ def _label(tile: Tile) -> Html | None:
         amount = size(tile.bytes)
         if lines > 1 and len(amount) * _LETTER + _MARGIN <= width * fits[0]:
             rows.append(_line(amount, left, top, 1))
-        shown.append(tag("g", *rows, class_=f"label on-{first.part} from{fits[0]}{until}"))
+        shown.append(tag("g", *rows, class_=f"label on-{tile.largest.part} from{fits[0]}{until}"))
         until = f" until{fits[0]}"
     return join(*shown) if shown else None
 

@@ -55,7 +55,7 @@ def test_shards_read_like_one_file(shards: Path, tmp_path: Path) -> None:
                 sections = {key: bytes(section) for key, section in archive.sections(name).items()}
                 archive.release()
                 assert archive.sections(name) == sections
-        for what in ("aliases", "metadata", "extras", "version", "weights", "covered_weights"):
+        for what in ("aliases", "metadata", "extras", "stored_extras", "version", "weights", "covered_weights"):
             assert getattr(many, what) == getattr(one, what)
         assert many.extra("config.json") == b"{}" * 100
         seen: list[tuple[int, int]] = []

@@ -87,3 +87,14 @@ def test_rate_distortion_is_the_binary_curve() -> None:
     assert rate_distortion(1.0, 0.0) == 1.0
     assert rate_distortion(1.0, 0.11) == pytest.approx(0.5, abs=1e-3)
     assert rate_distortion(0.4, 0.11) == rate_distortion(1.0, 0.5) == rate_distortion(1.0, 0.9) == 0.0
+
+
+def test_zeros_have_no_sign_and_cost_nothing() -> None:
+    negative, seen = coin(0.5, 256, 256), coin(0.2, 256, 256)[::-1]
+    found = sign_entropy(negative & seen, seen)
+    assert 0.999 <= found.bits <= 1.01
+    assert sign_entropy(negative & seen).bits < 0.75  # as if zeros were +, of which most are
+    rare = coin(0.1, 256, 256)
+    assert sign_entropy(rare, seen).bits == pytest.approx(binary_entropy(rare[seen].mean()), rel=0.03)
+    assert sign_entropy(rare, np.ones_like(rare)) == sign_entropy(rare)
+    assert sign_entropy(rare, np.zeros_like(rare)).bits == 0

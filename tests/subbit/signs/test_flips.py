@@ -19,6 +19,7 @@ def test_flips_come_back(wrong):
     data = flips.encode(words, *wrong.shape)
     assert (data == b"") == (not wrong.any())
     assert np.array_equal(flips.decode(data, *wrong.shape), words)
+    assert flips.count(data, *wrong.shape) == wrong.sum()
 
 
 @pytest.mark.parametrize("rate", [1e-3, 0.01, 0.05, 0.1, 0.2])
