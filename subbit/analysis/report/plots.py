@@ -69,6 +69,8 @@ def _plot_tensors(facts: Facts, path: str | PathLike[str], force: bool) -> None:
             drawn[0].plot(layers, [group.bits for group in groups], **style)
             if known:
                 drawn[1].plot(layers, [group.error for group in groups], **style)
+        for panel in drawn:
+            panel.xaxis.get_major_locator().set_params(integer=True)
         drawn[0].axhline(1, color="gray", linestyle="--", linewidth=0.8)
         drawn[0].set(xlabel="layer", ylabel="bits a weight")
         if known:
@@ -92,7 +94,9 @@ def _plot_plane(facts: Facts, planes: Sequence[Scatter], path: str | PathLike[st
     with saved_figure(path, size=(4.5, _HEIGHT), force=force) as axes:
         for x1, y1, x2, y2, name in plane.lines:
             axes.plot([x1, x2], [y1, y2], "--", color="gray", linewidth=0.8, zorder=1)
-            axes.annotate(name, (x1, y1), (4, 3), textcoords="offset points", fontsize=8, color="gray")
+            words = {"fontsize": 8, "color": "gray", "ha": "right"}
+            place = (-12, -3) if y2 < y1 else (-3, 5)  # below a line that falls, above another
+            axes.annotate(name, (x2, y2), place, textcoords="offset points", **words)
         for key, family in FAMILIES.items():
             found = [mark for mark in plane.marks if mark.family == key]
             if found:

@@ -68,7 +68,7 @@ class Axis(NamedTuple):
 
 
 class Scatter(NamedTuple):
-    """Marks on two axes; `lines` are (x, y, x, y, name), straight on these axes, the name at their first end."""
+    """Marks on two axes; `lines` are (x, y, x, y, name), straight on these axes, the name at their second end."""
 
     x: Axis
     y: Axis
@@ -122,7 +122,8 @@ def _line(figure: Scatter, x1: float, y1: float, x2: float, y2: float, name: str
     ends = [percent(figure.x.place(x1)), percent(1 - figure.y.place(y1))]
     ends += [percent(figure.x.place(x2)), percent(1 - figure.y.place(y2))]
     drawn = tag("line", x1=ends[0], y1=ends[1], x2=ends[2], y2=ends[3], class_="wall")
-    return tag("g", drawn, tag("text", name, x=ends[0], y=ends[1], dx="6", dy="-6", class_="name"))
+    beside = {"dx": "-14", "dy": "4"} if y2 < y1 else {"dy": "-8"}  # below a line that falls, above another
+    return tag("g", drawn, tag("text", name, x=ends[2], y=ends[3], class_="name end", **beside))
 
 
 def _x_tick(axis: Axis, value: float) -> Html:

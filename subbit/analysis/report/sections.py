@@ -124,7 +124,8 @@ def rate_section(files: Sequence[Facts]) -> Html:
         )
         caption = (
             "A mark a tensor. Dashed: 2^(−2R), the least error of independent Gaussian weights. Rows and columns of "
-            "uneven scale allow less, and codes that weigh errors by what they cost the model show more."
+            "uneven scale and signs that a seed repeats allow less; codes that weigh errors by what they cost the model "
+            "show more."
         )
         panels.append(_beside(_scatter(plane, "Error against bits a weight", caption), said))
     return _section("rate", "Rate and distortion", None, side_by_side(files, panels))
