@@ -124,7 +124,7 @@ def rate_section(files: Sequence[Facts]) -> Html:
         )
         caption = (
             "A mark a tensor. Dashed: 2^(−2R), the least error of independent Gaussian weights. Rows and columns of "
-            "uneven scale and signs that a seed repeats allow less; codes that weigh errors by what they cost the model "
+            "uneven scale and signs that a seed repeats allow less; codes that weigh errors by what they cost a model "
             "show more."
         )
         panels.append(_beside(_scatter(plane, "Error against bits a weight", caption), said))
