@@ -16,7 +16,7 @@ from subbit.model import Tensor
 from subbit.packed import Blocks, Packed, fastest
 from subbit.torch.state import as_array
 
-__all__ = ["SubbitLinear", "keep_packed"]
+__all__ = ["SubbitLinear", "keep_packed", "packed_weights"]
 
 
 class SubbitLinear(nn.Linear):
@@ -129,6 +129,18 @@ def _decoded(blocks: Blocks, dtype: torch.dtype) -> Iterator[tuple[slice, torch.
         yield part, block
 
 
+def packed_weights(stored: Tensor, *, fast: bool) -> Packed | None:
+    """A matrix ready to be multiplied by as it is stored; None for what has to be decoded.
+
+    With `fast`, None too for what would be decoded anew for every product.
+    """
+    try:
+        packed = stored.packed()
+    except UsageError:
+        return None
+    return None if fast and packed is packed.blocks else packed
+
+
 def keep_packed(model: nn.Module, name: str, stored: Tensor, *, fast: bool = False) -> bool:
     """Put a :class:`SubbitLinear` in the place of the linear layer whose weight has this name; False if there is none.
 
@@ -139,11 +151,8 @@ def keep_packed(model: nn.Module, name: str, stored: Tensor, *, fast: bool = Fal
     layer = model.get_submodule(path)
     if leaf != "weight" or type(layer) is not nn.Linear or not path or not stored.covered:
         return False
-    try:
-        packed = stored.packed()
-    except UsageError:
-        return False
-    if fast and packed is packed.blocks:
+    packed = packed_weights(stored, fast=fast)
+    if packed is None:
         return False
     parent, _, child = path.rpartition(".")
     setattr(model.get_submodule(parent), child, SubbitLinear(packed, layer.bias))

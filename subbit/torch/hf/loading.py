@@ -14,6 +14,7 @@ from transformers.modeling_utils import LoadStateDictConfig
 from subbit.errors import SubbitError
 from subbit.model import File
 from subbit.planning.corrections import CORRECTION
+from subbit.torch.hf.experts import keep_experts
 from subbit.torch.modules import decode_corrected, names_error
 from subbit.torch.packed import keep_packed
 from subbit.torch.state import torch_dtype
@@ -23,7 +24,7 @@ __all__ = ["load_weights"]
 
 
 def load_weights(model: Any, file: File, *, packed: bool | None) -> dict[str, str]:
-    """Fill every parameter and persistent buffer; linear layers may keep the file's bytes.
+    """Fill every parameter and persistent buffer; linear layers and experts may keep the file's bytes.
 
     They do with `packed`, with None where the codes multiply as they are stored, and with False nowhere.
 
@@ -68,7 +69,7 @@ def _keep_packed(model: Any, file: File, stored: Iterable[str], mapping: list[An
             and keep_packed(model, place, file[name], fast=fast)
         ):
             kept[name] = place
-    return kept
+    return kept | keep_experts(model, file, stored, renamings, converters, fast=fast)
 
 
 def _folded(name: str, file: File) -> bool:

@@ -14,6 +14,7 @@ from transformers.quantizers.base import HfQuantizer
 from subbit.errors import UsageError
 from subbit.model import open_file
 from subbit.model.folder import PLEASE
+from subbit.torch.experts import PackedExperts
 from subbit.torch.hf.compressing import compressed
 from subbit.torch.hf.loading import load_weights
 from subbit.torch.hf.saving import Origin, save_pretrained
@@ -37,6 +38,7 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
     def __init__(self, quantization_config: Any, **options: Any) -> None:
         super().__init__(quantization_config, **options)
         self._files: list[str] = []
+        self._experts: str | None = None
 
     def is_serializable(self) -> bool:
         """It is: see :func:`save_pretrained`."""
@@ -68,6 +70,9 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
         else:
             file = compressed(model, self.quantization_config.options)
         kept = load_weights(model, file, packed=self.quantization_config.packed)
+        if any(isinstance(module, PackedExperts) for module in model.modules()):
+            self._experts = model.config._experts_implementation
+            model.set_experts_implementation("eager")  # one expert after the other: the others want one parameter
         model.config.transformers_weights = PLEASE
         model.save_pretrained = partial(save_pretrained, model, Origin(file, kept))
 
@@ -79,6 +84,10 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
         for name, layer in list(model.named_modules()):
             if isinstance(layer, SubbitLinear):
                 _replace(model, name, _dense(layer, dtype or model.dtype))
+            elif isinstance(layer, PackedExperts):
+                _replace(model, name, nn.Parameter(layer.dense(dtype or model.dtype)))
+        if self._experts is not None:
+            model.set_experts_implementation(self._experts)
         del model.save_pretrained
         del model.config.transformers_weights
         return model
@@ -91,6 +100,7 @@ def _dense(layer: SubbitLinear, dtype: torch.dtype) -> nn.Linear:
     return dense
 
 
-def _replace(model: nn.Module, name: str, layer: nn.Module) -> None:
+def _replace(model: nn.Module, name: str, new: nn.Module | nn.Parameter) -> None:
     parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, layer)
+    delattr(model.get_submodule(parent), child)
+    setattr(model.get_submodule(parent), child, new)

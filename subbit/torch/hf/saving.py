@@ -20,6 +20,7 @@ from subbit.model import File
 from subbit.model.folder import write_stub
 from subbit.planning.corrections import CORRECTION
 from subbit.records import Encoded
+from subbit.torch.experts import PackedExperts
 from subbit.torch.modules import decode_corrected
 from subbit.torch.packed import SubbitLinear
 from subbit.torch.state import as_array
@@ -94,15 +95,21 @@ def _configuration(model: Any) -> bytes:
 
 def _held(model: Any, origin: Origin) -> dict[str, torch.Tensor | None]:
     """What the model holds now under the names of the file: a tensor, or None where it is packed as the file has it."""
-    own = {place: name for name, place in origin.packed.items()}
     held: dict[str, torch.Tensor | None] = {
-        own[place]: None for place in own if isinstance(model.get_submodule(place.rpartition(".")[0]), SubbitLinear)
+        name: None for name, place in origin.packed.items() if _is_packed(model, place)
     }
     state = {name: tensor for name, tensor in model.state_dict().items() if name not in model.all_tied_weights_keys}
     prefix = f"{model.base_model_prefix}."
     for name, tensor in revert_weight_conversion(model, state).items():
         held[prefix + name if name not in origin.file and prefix + name in origin.file else name] = tensor
     return held
+
+
+def _is_packed(model: Any, place: str) -> bool:
+    """Whether a weight still is what the file has: an adapter may have moved it, but not decoded it."""
+    path, _, leaf = place.rpartition(".")
+    layer = model.get_submodule(path)
+    return isinstance(layer, SubbitLinear) or isinstance(getattr(layer, leaf, None), PackedExperts)
 
 
 def _unchanged(file: File, name: str, tensor: torch.Tensor) -> bool:

@@ -13,6 +13,7 @@ import torch
 
 import subbit
 from subbit.model.folder import write_folder
+from subbit.torch.experts import PackedExperts
 from subbit.torch.packed import SubbitLinear
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -76,6 +77,8 @@ def test_a_folder_computes_what_its_weights_do(kind: str, dense: Path, folder: P
     torch.testing.assert_close(logits(packed), expected, rtol=1e-3, atol=1e-4)
     layers = [name for name, module in packed.named_modules() if isinstance(module, SubbitLinear)]
     assert bool(layers) == (kind != "gpt2")  # which has Conv1D in place of linear layers
+    experts = [name for name, module in packed.named_modules() if isinstance(module, PackedExperts)]
+    assert len(experts) == (4 if kind == "mixtral" else 0)
 
 
 @pytest.mark.parametrize("shard", ["50GB", "8KB"])
@@ -122,7 +125,7 @@ def test_dequantized_it_is_an_ordinary_model(kind: str, folder: Path, tmp_path: 
     model = load(kind, folder)
     packed = logits(model)
     plain = model.dequantize()
-    assert not any(isinstance(module, SubbitLinear) for module in plain.modules())
+    assert not any(isinstance(module, (SubbitLinear, PackedExperts)) for module in plain.modules())
     torch.testing.assert_close(logits(plain), packed, rtol=1e-3, atol=1e-4)
     plain.save_pretrained(tmp_path)
     assert "quantization_config" not in json.loads((tmp_path / "config.json").read_text())
