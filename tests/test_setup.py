@@ -13,7 +13,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("", "dev", "hf", "plot", "sign", "cluster")
+EXTRAS = ("", "dev", "eval", "hf", "plot", "sign", "cluster")
 
 
 def pins(python: str) -> dict[str, str]:

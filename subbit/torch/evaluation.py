@@ -16,7 +16,9 @@ from subbit.model import open_file
 from subbit.torch.calibration.loading import load_pretrained, open_weights
 from subbit.torch.calibration.texts import windows
 
-__all__ = ["Estimate", "Evaluation", "Row", "evaluate"]
+__all__ = ["NO_TOKENIZER", "Estimate", "Evaluation", "Row", "evaluate", "stored_size"]
+
+NO_TOKENIZER = "compress the model's folder, or a GGUF file, with its tokenizer"
 
 _FEWEST = 2
 """Windows: from one alone no interval can be told."""
@@ -88,8 +90,7 @@ def evaluate(
     for path in paths:
         model, own = load_pretrained(path)
         if own is None:
-            hint = "compress the model's folder, or a GGUF file, with its tokenizer"
-            raise SubbitError("carries no tokenizer.json", kind="tokenizer", path=path, hint=hint)
+            raise SubbitError("carries no tokenizer.json", kind="tokenizer", path=path, hint=NO_TOKENIZER)
         if tokenizer is None:
             tokenizer, batches = own, windows(text, own, tokens, window)
         elif own.get_vocab() != tokenizer.get_vocab():
@@ -130,7 +131,7 @@ def _compared(own: torch.Tensor, following: torch.Tensor, expected: torch.Tensor
 
 
 def _row(path: Path, own: torch.Tensor, original: torch.Tensor | None) -> Row:
-    size, bits, coded = _size(path)
+    size, bits, coded = stored_size(path)
     perplexity = _exponential(_estimate(own[:, 0]))
     if original is None:
         return Row(path, size, bits, coded, perplexity)
@@ -148,12 +149,12 @@ def _exponential(estimate: Estimate) -> Estimate:
     return Estimate(*(math.exp(min(end, 700.0)) for end in estimate))
 
 
-def _size(path: Path) -> tuple[int, float, float | None]:
+def stored_size(path: Path) -> tuple[int, float, float | None]:
     """Bytes of the files that hold the weights, bits a weight over all of them, and over the coded ones."""
-    if path.name.endswith((".sbit", ".sbit.index.json")):
-        with open_file(path) as file:
-            return file.archive.size, file.bits_per_weight, file.coded_bits_per_weight
     with open_weights(path) as source:
+        if source.kind == "sbit":
+            with open_file(path) as file:
+                return file.archive.size, file.bits_per_weight, file.coded_bits_per_weight
         parts = {tensor.path for tensor in source.values() if tensor.path is not None}
         size = sum(part.stat().st_size for part in parts)
         return size, 8 * size / max(1, sum(math.prod(tensor.shape) for tensor in source.values())), None

@@ -104,14 +104,14 @@ def _extra(file: File, name: str, hint: str) -> bytes:
     return file.extra(name)
 
 
-def package(name: str) -> Any:
+def package(name: str, hint: str = 'pip install "subbit[hf]"') -> Any:
     """Import an optional package, or say how it is installed: :class:`SubbitError` (kind "package")."""
     try:
         return import_module(name)
     except ModuleNotFoundError as error:
         if error.name != name:
             raise
-        raise SubbitError(f"needs the package {name}", kind="package", hint='pip install "subbit[hf]"') from None
+        raise SubbitError(f"needs the package {name}", kind="package", hint=hint) from None
 
 
 @contextmanager

@@ -14,6 +14,7 @@ from torch import nn
 
 from subbit.errors import SubbitError
 from subbit.model import open_file
+from subbit.model.corrected import decode_whole, without_corrections
 from subbit.model.settings import parse_settings
 from subbit.torch.modules import materialize, slots
 from subbit.torch.pretrained import build, package
@@ -41,7 +42,7 @@ def load_pretrained(path: str | PathLike[str], dtype: torch.dtype | str = "float
 
 @contextmanager
 def open_weights(path: str | PathLike[str]) -> Iterator[Source]:
-    """Open a checkpoint of any kind; a `.sbit` file becomes one whose tensors decode when read."""
+    """Open a checkpoint of any kind; a `.sbit` file becomes one whose tensors decode when read, corrections added."""
     try:
         source = open_source(path)
     except SubbitError as error:
@@ -53,8 +54,9 @@ def open_weights(path: str | PathLike[str]) -> Iterator[Source]:
         return
     with open_file(path) as file:
         tensors = (
-            SourceTensor(name, entry.shape, entry.dtype, file[name].decode, Path(path))
-            for name, entry in file.archive.tensors.items()
+            SourceTensor(name, file[name].shape, file[name].dtype, partial(decode_whole, file, name, None), Path(path))
+            for name in without_corrections(file)
+            if name not in file.aliases
         )
         extras = {name: partial(file.extra, name) for name in file.extras}
         yield Source(Path(path), "sbit", tensors, aliases=file.aliases, extras=extras)
