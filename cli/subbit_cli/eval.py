@@ -44,7 +44,7 @@ def command(
     files: tuple[str, ...], text: str | None, tasks: tuple[str, ...], against: str | None, tokens: int, window: int,
     limit: int | None, as_json: bool, quiet: bool,
 ) -> None:  # fmt: skip
-    """Measure what language models make of a text, or how they do in tasks.
+    """Measure language models on a text, or in tasks.
 
     FILE... are .sbit files with configuration and tokenizer, or folders and GGUF files; all predict the same windows
     of the text, or are asked the same questions. Behind each figure of a text stands the 95 % confidence interval over

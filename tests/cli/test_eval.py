@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
+from subbit import compress
 from subbit.errors import SubbitError, UsageError
 from subbit.torch import evaluate
 from subbit.torch.calibration.loading import load_pretrained
 from subbit.torch.calibration.texts import windows
+from subbit.torch.evaluation import stored_size
 from tests.cli.process import subbit
 from tests.tiny_llama import save_tiny_llama
 
@@ -51,6 +54,7 @@ def test_files_beside_their_original(home: Path) -> None:
     assert 'base_model: "some/llama"' in card
     assert f"**{fine['bits_per_weight']:.3f} bits a weight** over the whole file" in card
     assert f"| 6.sbit | {fine['bits_per_weight']:.3f} | {fine['coded_bits_per_weight']:.3f} |" in card
+    assert stored_size(home / "out")[0] == (home / "out" / "model.sbit").stat().st_size
     (home / "quality.json").write_text('{"version": 1}')
     refused = subbit("folder", "6.sbit", "-o", "none", "--quality", "quality.json", cwd=home).error()
     assert "subbit eval" in refused
@@ -67,6 +71,17 @@ def test_the_original_beside_itself_and_by_hand(home: Path) -> None:
         parts = windows(home / "text.txt", tokenizer, 64, 32)
         losses = [model(part[None], labels=part[None]).loss.item() for part in parts]
     assert alone.perplexity.value == pytest.approx(math.exp(sum(losses) / 2), rel=1e-5)
+
+
+def test_corrections_count(tmp_path: Path) -> None:
+    save_tiny_llama(tmp_path)
+    name, folder = "model.layers.1.mlp.up_proj.weight", tmp_path / "model"
+    weights, factors = load_file(folder / "model.safetensors"), torch.randn(2, 40 + 32)
+    save_file({**weights, name + ".correction": factors}, folder / "model.safetensors")
+    compress(folder, tmp_path / "m.sbit", keep=["*"])
+    model, _ = load_pretrained(tmp_path / "m.sbit")
+    whole = weights[name] + factors[:, :40].T @ factors[:, 40:]
+    torch.testing.assert_close(model.get_parameter(name).detach(), whole)
 
 
 @pytest.mark.parametrize(
