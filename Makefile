@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test lint bench trust clean
+.PHONY: help demo test lint bench trust release clean
 
 help:
 	@echo "make demo    train a model with template signs; then compress, verify, load and evaluate a real language model"
@@ -11,6 +11,7 @@ help:
 	@echo "make lint    ruff, mypy and the contracts between the layers"
 	@echo "make bench   measure rate and distortion beside the peers (about 15 minutes)"
 	@echo "make trust   flip, cut, forge, kill and soak files until something breaks (about an hour and a half)"
+	@echo "make release build the distributions, install them on other Pythons and packages, use them"
 	@echo "make clean   remove the virtual environment and the demo's output"
 
 demo: .venv/.model
@@ -31,6 +32,9 @@ bench: .venv/.installed
 
 trust: .venv/.installed
 	$(BIN)/python -m benchmarks.trust
+
+release: .venv/.installed
+	$(BIN)/python -m benchmarks.release
 
 clean:
 	rm -rf .venv .demo

@@ -42,11 +42,14 @@ def wheel(folder: Path) -> Path:
     return built
 
 
-def environment(python: str, folder: Path, built: Path, packages: Sequence[str]) -> str:
-    """Its interpreter, with just these packages and subbit: what they depend on is not installed."""
+def environment(python: str, folder: Path, built: Path, packages: Sequence[str], *, dependencies: bool = False) -> str:
+    """Its interpreter, with these packages, what they depend on only if that is asked for, and subbit."""
     _run([python, "-m", "venv", str(folder)])
     inside = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
-    _run([inside, "-m", "pip", "install", "--quiet", "--no-deps", "--only-binary", ":all:", *packages, str(built)])
+    install = [inside, "-m", "pip", "install", "--quiet", "--only-binary", ":all:"]
+    if dependencies:
+        _run([*install, *packages])
+    _run([*install, "--no-deps", *([] if dependencies else packages), str(built)])
     return inside
 
 
