@@ -12,7 +12,6 @@ from transformers.core_model_loading import (
     Concatenate,
     MergeModulelist,
     WeightConverter,
-    apply_renamings,
     rename_source_key,
 )
 
@@ -57,7 +56,10 @@ def _groups(
         place, pattern = rename_source_key(name, renamings, converters, model.base_model_prefix, places)
         if pattern not in stacking or place not in places:
             continue
-        number = re.search(re.escape(pattern).replace(r"\*", r"(\d+)"), apply_renamings(name, renamings))
+        renamed = name
+        for renaming in renamings:
+            renamed, _ = renaming.rename_source_key(renamed)
+        number = re.search(re.escape(pattern).replace(r"\*", r"(\d+)"), renamed)
         if number:
             groups[place][int(number[1]), stacking[pattern].source_patterns.index(pattern)] = name
     return groups
