@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
-__all__ = ["Result", "save", "subbit", "weights"]
+__all__ = ["SIDE", "Result", "save", "start", "subbit", "until_tensors_are_done", "weights"]
+
+SIDE = 64
+"""Of a matrix that is just large enough to be handed out to workers."""
 
 
 @dataclass(frozen=True)
@@ -65,3 +69,21 @@ def weights() -> dict[str, np.ndarray]:
 def save(path: Path, tensors: dict[str, np.ndarray] | None = None) -> Path:
     save_file(weights() if tensors is None else tensors, path, metadata={"format": "pt", "note": "a test"})
     return path
+
+
+def start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """The command in a process of its own, begun but not awaited."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "subbit_cli", "compress", "m.safetensors", *options], cwd=folder,
+        env={**os.environ, "SUBBIT_KERNELS": "plain"}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+    )  # fmt: skip
+
+
+def until_tensors_are_done(path: Path) -> None:
+    """Wait until a plan and some tensors stand in the journal."""
+    journal, sizes, end = path.with_name(path.name + ".partial"), set[int](), time.monotonic() + 60
+    while len(sizes) < 5:
+        assert time.monotonic() < end
+        if journal.exists():
+            sizes.add(journal.stat().st_size)
+        time.sleep(0.002)

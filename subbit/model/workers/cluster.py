@@ -21,7 +21,7 @@ from subbit.model.workers.materials import Materials, forget
 
 __all__ = ["Cluster"]
 
-_ANSWER = 10.0
+_ANSWER = 5.0
 """Seconds that a scheduler has to answer, and to have a worker."""
 _ALONE = 60.0
 """Seconds without workers after which none is expected any more."""
