@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cached_property
 from typing import Any
 
 from subbit.codecs import Codec, from_dict, to_dict
@@ -58,14 +59,27 @@ class Plan:
 
     def rule_for(self, name: str) -> Rule:
         """The first rule that fits; raises :class:`UsageError` if none does."""
-        for rule in self.rules:
-            if rule.fits(name):
-                return rule
+        exact = self._exact.get(name, len(self.rules))
+        for place in self._patterns:
+            if place < exact and self.rules[place].fits(name):
+                return self.rules[place]
+        if exact < len(self.rules):
+            return self.rules[exact]
         raise UsageError("no rule of the plan fits this tensor", kind="plan", tensor=name, hint='add a rule "*"')
 
     def using(self, pattern: str, codec: Codec) -> Plan:
         """The same plan with one rule in front of all others."""
         return replace(self, rules=(Rule(pattern, codec), *self.rules))
+
+    @cached_property
+    def _exact(self) -> dict[str, int]:
+        """Where the first rule of each name stands: a plan may have one for each of 100,000 tensors."""
+        return {rule.pattern: place for place, rule in reversed(list(enumerate(self.rules)))}
+
+    @cached_property
+    def _patterns(self) -> list[int]:
+        """Where rules stand that may fit other names than their own."""
+        return [place for place, rule in enumerate(self.rules) if any(sign in rule.pattern for sign in "*?[")]
 
     @property
     def covered_weights(self) -> int:
