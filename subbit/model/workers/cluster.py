@@ -69,10 +69,7 @@ class Cluster:
 
     def check(self) -> None:
         """Raise a :class:`SubbitError` (kind "cluster") if there have been no workers for a minute."""
-        now = time.monotonic()
-        if self._threads():
-            self._seen = now
-        elif now - self._seen > _ALONE:
+        if not self._threads() and time.monotonic() - self._seen > _ALONE:
             raise _error("has no workers any more", self._address)
 
     def explained(self, error: Exception) -> Exception:
@@ -82,7 +79,7 @@ class Cluster:
             return SubbitError(text, kind="cluster", path=self._address, hint="it may need more memory: see its log")
         if type(error).__name__ in ("CancelledError", "FutureCancelledError", "CommClosedError"):
             return _error("the scheduler is gone", self._address)
-        return _refused(self._address, error)
+        return _refused(self._address, error) if isinstance(error, (ImportError, AttributeError)) else error
 
     def __enter__(self) -> Cluster:
         return self
@@ -96,9 +93,12 @@ class Cluster:
 
     def _threads(self) -> int:
         try:
-            return sum(self._client.nthreads().values())
+            found: int = sum(self._client.nthreads().values())
         except Exception:
             return 0  # no connection: dask tries again for a while
+        if found:
+            self._seen = time.monotonic()
+        return found
 
 
 def _with_one_thread(function: Callable[..., Any], *args: Any) -> Any:

@@ -83,3 +83,9 @@ def test_texts_that_are_no_plan(text: str) -> None:
 def test_the_wrong_rule_is_named() -> None:
     with pytest.raises(UsageError, match=r"layers\.0\.q.*unknown codec 'zip'"):
         Plan.from_json(changed(codec={"codec": "zip"}))
+
+
+def test_the_first_rule_that_fits_decides_whether_it_is_a_name_or_a_pattern() -> None:
+    rules = [Rule("a", DeadZone(1.0)), Rule("[ab]*", DeadZone(2.0)), Rule("b", DeadZone(3.0)), Rule("a", DeadZone(4.0))]
+    plan = Plan((*rules, Rule("c", DeadZone(5.0)), Rule("?", DeadZone(6.0))))
+    assert [plan.rule_for(name).codec.rate for name in ("a", "b", "ab", "c", "d")] == [1.0, 2.0, 2.0, 5.0, 6.0]
