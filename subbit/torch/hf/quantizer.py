@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub import snapshot_download
 from torch import nn
 from transformers.quantizers.auto import register_quantizer
 from transformers.quantizers.base import HfQuantizer
@@ -37,7 +38,7 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
 
     def __init__(self, quantization_config: Any, **options: Any) -> None:
         super().__init__(quantization_config, **options)
-        self._files: list[str] = []
+        self._folder = Path()
         self._experts: str | None = None
 
     def is_serializable(self) -> bool:
@@ -56,7 +57,7 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
         if known.get("checkpoint_files") is None:
             text = "compressed weights come from a folder, and none was named"
             raise UsageError(text, kind="folder", hint="from_pretrained(FOLDER), without state_dict")
-        self._files = list(known["checkpoint_files"])
+        self._folder = _whole(Path(known["checkpoint_files"][0]).parent, model.name_or_path)
         model._keys_to_ignore_on_load_missing = [".*"]  # all of them come later, and nothing is made up meanwhile
         model.tie_weights = lambda **_: None
         for module in model.modules():
@@ -66,7 +67,7 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
     def _process_model_after_weight_loading(self, model: Any, **_: Any) -> None:
         if self.pre_quantized:
             del model._keys_to_ignore_on_load_missing, model.tie_weights
-            file = open_file(Path(self._files[0]).parent)
+            file = open_file(self._folder)
         else:
             file = compressed(model, self.quantization_config.options)
         kept = load_weights(model, file, packed=self.quantization_config.packed)
@@ -91,6 +92,14 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
         del model.save_pretrained
         del model.config.transformers_weights
         return model
+
+
+def _whole(folder: Path, name: str) -> Path:
+    """The folder; that of a hub's cache, where transformers has put the few files that it knows, gets the weights."""
+    if folder.parent.name == "snapshots":
+        cache = folder.parents[2]
+        snapshot_download(name, revision=folder.name, cache_dir=cache, allow_patterns=["*.sbit", "*.sbit.index.json"])
+    return folder
 
 
 def _dense(layer: SubbitLinear, dtype: torch.dtype) -> nn.Linear:
