@@ -54,7 +54,8 @@ class Hub(BaseHTTPRequestHandler):
         else:
             self.answer(404, b"", {"X-Error-Code": "EntryNotFound", "X-Repo-Commit": COMMIT})
 
-    do_HEAD = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def answer(self, code: int, content: bytes, headers: dict[str, str] | None = None) -> None:
         self.send_response(code)
