@@ -32,7 +32,7 @@ from subbit_formats.sources.gguf_names import FAMILY, gguf_name, interleave
 __all__ = ["decompress_gguf"]
 
 _COMPRESS_FOLDER = "compress the model's folder, with its config.json and tokenizer.json, or the GGUF file it came in"
-_TOKENIZER = ("tokenizer_config.json", "chat_template.jinja")
+_TOKENIZER = ("tokenizer_config.json", "chat_template.jinja", "config.json")
 _FREQUENCIES = "rope_freqs.weight"
 _COMPUTED = "rotary_emb.inv_freq"  # older checkpoints hold it; it follows from the configuration
 

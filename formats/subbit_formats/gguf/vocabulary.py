@@ -22,12 +22,14 @@ _HINT = "decompress --folder, and convert that with llama.cpp"
 def vocabulary_fields(files: Mapping[str, bytes], rows: int) -> dict[str, Field]:
     """Tokens, merges, special tokens and chat template, as many tokens as the embedding has `rows`.
 
-    `files` are tokenizer.json, and tokenizer_config.json and chat_template.jinja where there are such. Raises
-    :class:`UsageError` (kind "tokenizer") for other kinds.
+    `files` are tokenizer.json, and tokenizer_config.json, chat_template.jinja and config.json where there are such:
+    the last numbers the special tokens that the others do not name. Raises :class:`UsageError` (kind "tokenizer") for
+    other kinds.
     """
     try:
         found = json.loads(files["tokenizer.json"])
         settings = json.loads(files.get("tokenizer_config.json", b"{}"))
+        numbered = json.loads(files.get("config.json", b"{}"))
         template = files["chat_template.jinja"].decode() if "chat_template.jinja" in files else None
         kind = _kind(found)
         tokens, types = _tokens(found, rows)
@@ -42,9 +44,11 @@ def vocabulary_fields(files: Mapping[str, bytes], rows: int) -> dict[str, Field]
     special = {key: _content(settings.get(name)) for name, key in SPECIAL_TOKENS.items()}
     if starts is not None:
         special["bos"] = starts
-    for key, token in special.items():
-        if token in tokens:
-            fields[f"{key}_token_id"] = tokens.index(token)
+    for name, key in SPECIAL_TOKENS.items():
+        token = special[key]
+        number = tokens.index(token) if token is not None and token in tokens else numbered.get(f"{name}_id")
+        if isinstance(number, int) and 0 <= number < rows:
+            fields[f"{key}_token_id"] = number
     template = template or settings.get("chat_template")
     shown: dict[str, Field] = {"tokenizer.chat_template": template} if isinstance(template, str) else {}
     return {f"tokenizer.ggml.{key}": value for key, value in fields.items()} | shown

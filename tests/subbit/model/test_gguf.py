@@ -77,6 +77,15 @@ def test_each_family_comes_back(tmp_path: Path, family: str) -> None:
     assert {key: config[key] for key in SIZES} == SIZES
 
 
+def test_special_tokens_that_only_the_configuration_knows(tmp_path: Path) -> None:
+    save(tmp_path, bos_token_id=5, eos_token_id=7)
+    (tmp_path / "model" / "tokenizer_config.json").unlink()
+    subbit.compress(tmp_path / "model", tmp_path / "m.sbit", keep=["*"], force=True)
+    fields = read_header(subbit.decompress_gguf(tmp_path / "m.sbit")).fields
+    assert [fields[f"tokenizer.ggml.{name}_token_id"] for name in ("bos", "eos")] == [5, 7]
+    assert "tokenizer.ggml.padding_token_id" not in fields
+
+
 def test_the_same_file_every_time(tmp_path: Path) -> None:
     save(tmp_path)
     subbit.decompress_gguf(tmp_path / "m.sbit", tmp_path / "a.gguf", type="Q8_0")
