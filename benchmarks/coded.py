@@ -1,7 +1,7 @@
 """Codes in the loop: templates against ordinary signs at a quarter, a half and one stored bit, on the character model.
 
 python -m benchmarks.coded [--seeds 0 1 2] [--steps 1000] [--workers 2]    train, tune, print, write results/coded.json
-python -m benchmarks.coded --readme                                        put the stored table into README.md
+python -m benchmarks.coded --docs                                          put the stored table into docs/
 
 Each model is trained as `benchmarks.lockin` does; then every tuning starts from the same weights and sees the same
 text: the control without codes, the others with `lockin.quantize`. What is stored already is not repeated.
@@ -28,13 +28,12 @@ from benchmarks.coded_tables import tables
 from benchmarks.lockin.groups import barrier
 from benchmarks.lockin.jobs import Job
 from benchmarks.lockin.training import Trained, optimizer_of, schedule_of, train
-from benchmarks.report import rewrite
+from benchmarks.report import publish
 from subbit import DeadZone, LowBit
 from subbit.torch import lockin
 from subbit_formats.sbit import open_reader
 
 RESULTS = Path(__file__).parent / "results" / "coded.json"
-README = Path(__file__).parent.parent / "README.md"
 
 TRAINED, RATE, DECAY = 1000, 4e-3, 0.01
 """Steps, learning rate and weight decay before and during the tuning: the best of `benchmarks.lockin` for dense."""
@@ -121,10 +120,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1000, help="of tuning")
     parser.add_argument("--workers", type=int, default=2, help="processes, of one thread each")
-    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the stored table into docs/")
     options = parser.parse_args(arguments)
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "coded", tables(stored())), "utf-8")
+    if options.docs:
+        publish("coded", tables(stored()))
     else:
         run(options.seeds, options.steps, options.workers)
         print(tables(stored()))

@@ -1,7 +1,7 @@
 """Decoding into memory that is used again, beside copies of what it writes, in one process and by turns.
 
 python -m benchmarks.decode [--rows N --cols N] [--threads 1] [--turns 15]    measure, print, write results/decode.json
-python -m benchmarks.decode --readme                                         put its table into README.md
+python -m benchmarks.decode --docs                                           put its table into docs/
 
 Weights are Gaussian; files, checksums and page faults are no part of it. A turn runs every decoder once, each followed
 by `np.copyto` of as many bytes; figures are medians over the turns of copy's time ÷ decoder's, by the thread's own

@@ -1,7 +1,7 @@
 """What limits decoding: memory or instructions, the size of a matrix, the number of threads.
 
 python -m benchmarks.decode_limits [--case roofline|growth|threads] [--turns 15]    measure, print, write its results
-python -m benchmarks.decode_limits --readme                                        put its tables into README.md
+python -m benchmarks.decode_limits --docs                                          put its tables into docs/
 
 `roofline`: the time of writing ones to as many bytes (`ndarray.fill`), which no decoder can go below, and of decoding
 all rows into the memory of one, which stays in the cache and shows what the instructions take. A turn takes the three

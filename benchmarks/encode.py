@@ -1,7 +1,7 @@
 """Encoding one Gaussian matrix, ours and peers' quantizers by turns in one process.
 
 python -m benchmarks.encode [--case "1024 × 1024"] [--turns 5] [--threads 2]   measure, print, write results/encode.json
-python -m benchmarks.encode --readme                                          put its table into README.md
+python -m benchmarks.encode --docs                                            put its table into docs/
 
 From float32 in memory to sections or blocks in memory, all side information and training of codebooks included; no file
 is written. Figures are medians over the turns: by the thread's own clock with one thread. With more, ours are timed by

@@ -1,7 +1,7 @@
 """Greedy text from packed beside dense weights: the same transformers model, in one process and by turns.
 
 python -m benchmarks.generate [--case CASE] [--threads 1] [--turns 15]    measure, print, write results/generate.json
-python -m benchmarks.generate --readme                      put its table into README.md
+python -m benchmarks.generate --docs                        put its table into docs/
 
 The model has the sizes of SmolLM2-135M and random weights, under a template's signs at half a bit: its text is rubbish,
 only its speed is measured. Dense is the same file decoded to bfloat16; embedding, head and attention are the same code

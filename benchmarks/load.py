@@ -1,7 +1,7 @@
 """From a file to the first product of every layer, beside safetensors files, in one process and by turns.
 
 python -m benchmarks.load [--case CASE] [--threads 1] [--turns 15]    measure, print, write results/load.json
-python -m benchmarks.load --readme                               put its table into README.md
+python -m benchmarks.load --docs                                 put its table into docs/
 
 Ours: open the file, compare all checksums, make a `SubbitLinear` of every matrix, multiply each by one row. The others,
 with a bfloat16 file of as many weights: map it and add up all bytes (which is all that is measured of this one);

@@ -1,7 +1,7 @@
 """Multiplying by packed weights, beside torch's dense layers, in one process and by turns.
 
 python -m benchmarks.matmul [--rows N --cols N] [--threads 1] [--turns 15]    measure, print, write results/matmul.json
-python -m benchmarks.matmul --readme                                         put its table into README.md
+python -m benchmarks.matmul --docs                                           put its table into docs/
 
 x is (batch, columns), bfloat16. Ours is `SubbitLinear`; torch's is `F.linear`, in bfloat16 and, with such an x, in
 float32, with as many threads. Each has several layers of the same weights at different places in memory, as a model

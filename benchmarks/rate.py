@@ -1,7 +1,7 @@
 """Rate and distortion: stored bits from file sizes, error, encode and decode time, beside the peers.
 
 python -m benchmarks.rate [DATA …] [--repeats 3]    measure, print, write results/rate.json
-python -m benchmarks.rate --readme                  put the tables of results/rate.json into README.md
+python -m benchmarks.rate --docs                    put the tables of results/rate.json into docs/
 """
 
 from __future__ import annotations
@@ -24,11 +24,10 @@ from benchmarks.data import DATASETS, Weights, relative_error
 from benchmarks.methods import PEERS, Method, versions
 from benchmarks.ours import methods_for
 from benchmarks.peers.base import UnavailableError
-from benchmarks.report import rewrite, tables
+from benchmarks.report import publish, tables
 from subbit.version import __version__
 
 RESULTS = Path(__file__).parent / "results" / "rate.json"
-README = Path(__file__).parent.parent / "README.md"
 
 
 def measure(weights: Weights, methods: Sequence[Method], repeats: int) -> list[dict[str, Any]]:
@@ -110,15 +109,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rate", description="Rate, error and time.")
     parser.add_argument("data", nargs="*", help=f"of {', '.join(DATASETS)}; all of them where none is named")
     parser.add_argument("--repeats", type=int, default=3, help="turns over all methods; times are medians")
-    parser.add_argument("--readme", action="store_true", help="only put the stored tables into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the stored tables into docs/")
     options = parser.parse_args(arguments)
     if unknown := set(options.data) - set(DATASETS):
         parser.error(f"no such data: {', '.join(sorted(unknown))}")
     results: dict[str, Any] = {"version": 1, "data": {}}
     if RESULTS.exists():
         results = json.loads(RESULTS.read_text("utf-8"))
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "rate", tables(results)), "utf-8")
+    if options.docs:
+        publish("rate", tables(results))
         return
     for name in options.data or DATASETS:
         print(name, file=sys.stderr, flush=True)

@@ -1,18 +1,36 @@
-"""Results as Markdown tables, and a way to renew them inside a document."""
+"""Results as Markdown tables, and a way to renew them inside the pages that show them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-__all__ = ["rewrite", "tables"]
+__all__ = ["PAGES", "publish", "rewrite", "tables"]
+
+ROOT = Path(__file__).parent.parent
+PAGES = {
+    "summary": "README.md",
+    "quality": "docs/benchmarks/quality.md",
+    **dict.fromkeys(("lockin", "coded", "vision"), "docs/benchmarks/training.md"),
+    "rate": "docs/benchmarks/rate.md",
+    **dict.fromkeys(("decode", "decode_limits", "encode", "matmul", "load", "generate"), "docs/benchmarks/speed.md"),
+    "trust": "docs/benchmarks/trust.md",
+}
+"""Where the tables of each benchmark stand."""
+
+
+def publish(name: str, content: str) -> None:
+    """Put the tables of a benchmark into the page that shows them; the rest of the page stays as it is."""
+    page = ROOT / PAGES[name]
+    page.write_text(rewrite(page.read_text("utf-8"), name, content), "utf-8")
 
 
 def rewrite(text: str, name: str, content: str) -> str:
     """Put `content` between `<!-- name:begin -->` and `<!-- name:end -->`; the rest stays as it is."""
     begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
-        raise SystemExit(f"README.md needs one {begin} and, below it, one {end}")
+        raise SystemExit(f"{PAGES[name]} needs one {begin} and, below it, one {end}")
     head, _, rest = text.partition(begin)
     _, _, tail = rest.partition(end)
     return f"{head}{begin}\n{content}\n{end}{tail}"

@@ -1,4 +1,4 @@
-"""The command line that the benchmarks of speed share: threads, turns, results, a table in the README."""
+"""The command line that the benchmarks of speed share: threads, turns, results, a table in docs/."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.rate import machine
-from benchmarks.report import rewrite
+from benchmarks.report import publish
 
 __all__ = ["SHAPES", "run", "run_cases"]
 
 SHAPES = ((4096, 4096), (11008, 4096))
-README = Path(__file__).parent.parent / "README.md"
 Measure = Callable[[int, int], list[dict[str, Any]]]
 """Turns and threads → rows of results."""
 Table = Callable[[dict[str, Any]], str]
@@ -53,15 +52,15 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{name}", description=description)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--turns", type=int, default=15)
-    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the stored table into docs/")
     return parser
 
 
 def _finish(name: str, options: argparse.Namespace, cases: Mapping[str, Measure], table: Table) -> None:
     path = Path(__file__).parent / "results" / f"{name}.json"
     results: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {"version": 1, "runs": {}}
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), name, table(results)), "utf-8")
+    if options.docs:
+        publish(name, table(results))
         return
     for case, measure in cases.items():
         key = case + (f", {options.threads} threads" if options.threads > 1 else "")

@@ -1,7 +1,7 @@
 """Template signs on real images: accuracy of an MLP and a CNN beside their dense controls, and at half a bit.
 
 python -m benchmarks.vision [VARIANT …] [--networks mlp cnn] [--seeds 0 1 2]    train, print, write results/vision.json
-python -m benchmarks.vision --readme                                           put the stored table into README.md
+python -m benchmarks.vision --docs                                             put the stored table into docs/
 
 A run that is stored already is not repeated: an interrupted benchmark goes on where it was.
 """
@@ -26,12 +26,11 @@ from torch.nn import functional
 import subbit
 from benchmarks.images import FOLDS, NETWORKS, Images, Parts, batches, digits, hidden, split
 from benchmarks.peers.base import UnavailableError
-from benchmarks.report import rewrite
+from benchmarks.report import publish
 from benchmarks.vision_tables import tables
 from subbit.torch import lockin
 
 RESULTS = Path(__file__).parent / "results" / "vision.json"
-README = Path(__file__).parent.parent / "README.md"
 
 BATCH, EPOCHS, BITS = 64, 10, 0.5
 RATES, DECAYS = (2e-3, 5e-3, 1e-2, 2e-2), (0.05, 0.2, 0.5, 1.0)
@@ -190,12 +189,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("variants", nargs="*", help=f"of {', '.join(VARIANTS)}; all of them where none is named")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the stored table into docs/")
     options = parser.parse_args(arguments)
     if unknown := set(options.variants) - set(VARIANTS):
         parser.error(f"no such variant: {', '.join(sorted(unknown))}")
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "vision", tables(stored_runs())), "utf-8")
+    if options.docs:
+        publish("vision", tables(stored_runs()))
         return
     torch.set_num_threads(1)  # sums in one order: the same figures every time
     try:

@@ -119,11 +119,17 @@ def test_one_place_states_the_version() -> None:
 
 
 def texts() -> Iterator[tuple[Path, str]]:
-    for folder in (*PACKAGES, "formats", "tests", "benchmarks", "examples", ".ci"):
+    for folder in (*PACKAGES, "formats", "tests", "benchmarks", "docs", "examples", ".ci"):
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix in {".py", ".md", ".json", ".toml", ""}:
                 yield path, path.read_text(encoding="utf-8", errors="replace")  # bad files are no UTF-8
-    for path in [*ROOT.glob("*.md"), ROOT / "pyproject.toml", ROOT / "Makefile", ROOT / "constraints.txt"]:
+    for path in [
+        *ROOT.glob("*.md"),
+        ROOT / "pyproject.toml",
+        ROOT / "mkdocs.yml",
+        ROOT / "Makefile",
+        ROOT / "constraints.txt",
+    ]:
         yield path, path.read_text(encoding="utf-8")
 
 

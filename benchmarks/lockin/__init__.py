@@ -2,7 +2,7 @@
 
 python -m benchmarks.lockin [GROUP …] [--workers 2] [--seeds 0 1 2]    train what is missing in results/lockin.json
 python -m benchmarks.lockin --plots                                    draw the stored figures, results/lockin/*.png
-python -m benchmarks.lockin --readme                                   put the stored tables into README.md
+python -m benchmarks.lockin --docs                                     put the stored tables into docs/
 
 A run that is stored already is not repeated: an interrupted benchmark goes on where it was.
 """

@@ -6,7 +6,6 @@ import argparse
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import benchmarks.lockin
 from benchmarks.lockin.groups import BUDGETS, GROUPS
@@ -16,9 +15,7 @@ from benchmarks.lockin.store import Results
 from benchmarks.lockin.tables import tables
 from benchmarks.lockin.tuning import candidates, control, settings
 from benchmarks.lockin.workers import perform
-from benchmarks.report import rewrite
-
-README = Path(__file__).parent.parent.parent / "README.md"
+from benchmarks.report import publish
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,20 +32,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, nargs="+", default=[1000, 3000], help="lengths of training")
     parser.add_argument("--plots", action="store_true", help="draw the figures; alone, trains nothing")
-    parser.add_argument("--readme", action="store_true", help="renew the tables in README.md; alone, trains nothing")
+    parser.add_argument("--docs", action="store_true", help="renew the tables in docs/; alone, trains nothing")
     options = parser.parse_args(arguments)
     if unknown := set(options.groups) - {"tune", *GROUPS}:
         parser.error(f"no such group: {', '.join(sorted(unknown))}")
     results, lengths = Results(), sorted(options.steps)
-    if options.groups or not (options.plots or options.readme):
+    if options.groups or not (options.plots or options.docs):
         run(results, options.groups or list(GROUPS), lengths, options.seeds, options.workers)
     chosen = settings(results, lengths)
     if not chosen:
         parser.error(f"{results.path} has no tuned runs of {lengths[0]} steps yet")
     if options.plots:
         draw(results, chosen)
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "lockin", tables(results, chosen)), "utf-8")
+    if options.docs:
+        publish("lockin", tables(results, chosen))
     else:
         print(tables(results, chosen))
 

@@ -25,7 +25,7 @@ def claims(results: Results, settings: Settings) -> str:
     lines = ["| the paper, on other models and data | measured here | figure |", "|---|---|---|"]
     for claim, measured, plot in _CLAIMS:
         if text := measured(results, settings):
-            lines.append(f"| {claim} | {text} | [{plot}](benchmarks/results/lockin/{plot}.png) |")
+            lines.append(f"| {claim} | {text} | [{plot}](../../benchmarks/results/lockin/{plot}.png) |")
     return "\n".join(lines) if len(lines) > 2 else ""
 
 

@@ -2,7 +2,7 @@
 
 python -m benchmarks.quality [WHAT …]     run what results/quality.json lacks (models, or patterns of jobs)
 python -m benchmarks.quality --list       name the jobs, and say which are stored
-python -m benchmarks.quality --readme     put the stored tables into README.md, draw results/quality/*.png
+python -m benchmarks.quality --docs       put the stored tables into docs/, draw results/quality/*.png
 
 A finished job is stored at once: an interrupted benchmark goes on where it was.
 """

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import benchmarks.quality
 from benchmarks.quality.jobs import MODELS, Job, all_jobs
@@ -15,10 +14,9 @@ from benchmarks.quality.peers import versions
 from benchmarks.quality.plot import draw
 from benchmarks.quality.run import perform
 from benchmarks.quality.store import Results, Run
+from benchmarks.quality.summary import summary
 from benchmarks.quality.tables import tables
-from benchmarks.report import rewrite
-
-README = Path(__file__).parent.parent.parent / "README.md"
+from benchmarks.report import publish
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -30,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("what", nargs="*", help=f"of {', '.join(MODELS)}, or patterns of jobs; all if none is named")
     parser.add_argument("--list", action="store_true", help="only name the jobs")
-    parser.add_argument("--readme", action="store_true", help="only renew the tables in README.md and the plot")
+    parser.add_argument("--docs", action="store_true", help="only renew the tables in docs/ and the plot")
     options = parser.parse_args(arguments)
     results, jobs = Results(), chosen(options.what)
     if unknown := [pattern for pattern in options.what if not chosen([pattern])]:
@@ -38,8 +36,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.list:
         print("\n".join(f"{'stored ' if job in results else 'missing'} {job.key}" for job in jobs))
         return
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "quality", tables(results)), "utf-8")
+    if options.docs:
+        publish("quality", tables(results))
+        publish("summary", summary(results))
         draw(results)
         return
     run(results, jobs)

@@ -13,11 +13,10 @@ from typing import Any
 
 import benchmarks.trust
 from benchmarks.rate import machine
-from benchmarks.report import rewrite
+from benchmarks.report import publish
 from benchmarks.trust.registry import PROMISES, PROOFS, prover
 
 RESULTS = Path(__file__).parent.parent / "results" / "trust.json"
-README = Path(__file__).parent.parent.parent / "README.md"
 PEERS = ("safetensors", "gguf-py", "zstd")
 
 
@@ -30,14 +29,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("proofs", nargs="*", metavar="PROOF", help=f"of {', '.join(PROOFS)}; all if none is named")
     parser.add_argument("--share", type=float, default=1.0, help="how much of each proof; less than 1 is not kept")
-    parser.add_argument("--readme", action="store_true", help="only put the stored table into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the stored table into docs/")
     options = parser.parse_args(arguments)
     if unknown := set(options.proofs) - set(PROOFS):
         parser.error(f"no such proof: {', '.join(sorted(unknown))}")
     results: dict[str, Any] = json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else {}
     stored = {"version": 1, "proofs": {}} | results
-    if options.readme:
-        README.write_text(rewrite(README.read_text("utf-8"), "trust", table(stored)), "utf-8")
+    if options.docs:
+        publish("trust", table(stored))
         return 0
     for name in options.proofs or PROOFS:
         start = time.monotonic()

@@ -7,7 +7,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from benchmarks import charlm
+from benchmarks import charlm, report
 from benchmarks.lockin import __main__ as command
 from benchmarks.lockin import plots, store, training, wall
 from benchmarks.lockin.groups import BUDGETS, GROUPS, VARIANTS
@@ -217,13 +217,14 @@ def test_tables_compare_seed_by_seed_and_fill_the_claims(results):
 
 def test_the_command_shows_what_is_stored(results, tmp_path, monkeypatch, capsys):
     results.add(Task(TINY), results.runs[next(iter(results.runs))] | {"job": vars(TINY)})
-    monkeypatch.setattr(command, "README", readme := tmp_path / "README.md")
-    readme.write_text("<!-- lockin:begin -->\n<!-- lockin:end -->\n", "utf-8")
-    command.main(["--readme"])
+    page = tmp_path / "page.md"
+    monkeypatch.setitem(report.PAGES, "lockin", str(page))
+    page.write_text("<!-- lockin:begin -->\n<!-- lockin:end -->\n", "utf-8")
+    command.main(["--docs"])
     command.main(["main", "tradeoff", "widths", "wall"])
     shown = capsys.readouterr()
     assert shown.err == ""  # nothing was trained
-    assert shown.out.strip() in readme.read_text("utf-8")
+    assert shown.out.strip() in page.read_text("utf-8")
     for unknown in (["no such group"], ["--plots", "--steps", "7"]):
         with pytest.raises(SystemExit):
             command.main(unknown)

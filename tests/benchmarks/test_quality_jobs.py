@@ -10,6 +10,7 @@ from safetensors.numpy import load_file
 from safetensors.torch import save_file
 
 import subbit
+from benchmarks import report
 from benchmarks.peers.base import Stored
 from benchmarks.quality import __main__ as command
 from benchmarks.quality import ours, plot, run, store, texts
@@ -128,11 +129,15 @@ def test_tables_hold_multiples_in_and_out_of_domain(results):
 
 def test_the_command_shows_what_is_stored(results, tmp_path, monkeypatch, capsys):
     pytest.importorskip("matplotlib")
-    monkeypatch.setattr(command, "README", readme := tmp_path / "README.md")
+    page = tmp_path / "page.md"
+    monkeypatch.setitem(report.PAGES, "quality", str(page))
+    monkeypatch.setitem(report.PAGES, "summary", str(page))
     monkeypatch.setattr(plot, "FOLDER", tmp_path / "figures")
-    readme.write_text("<!-- quality:begin -->\n<!-- quality:end -->\n", "utf-8")
-    command.main(["--readme"])
-    assert tables(results) in readme.read_text("utf-8")
+    page.write_text(
+        "".join(f"<!-- {name}:begin -->\n<!-- {name}:end -->\n" for name in ("quality", "summary")), "utf-8"
+    )
+    command.main(["--docs"])
+    assert tables(results) in page.read_text("utf-8")
     assert (tmp_path / "figures" / "perplexity.png").read_bytes().startswith(b"\x89PNG")
     capsys.readouterr()
     command.main(["smollm2", "--list"])

@@ -125,7 +125,7 @@ def test_tables_show_figures_refusals_and_absences():
     assert lines[4] == "| three | – |  |  |"
 
 
-def test_the_readme_changes_between_its_markers_only():
+def test_a_page_changes_between_its_markers_only():
     text = "head\n<!-- rate:begin -->\nold\n<!-- rate:end -->\ntail\n"
     assert report.rewrite(text, "rate", "new") == text.replace("old", "new")
     for broken in ("no markers", text + text, "<!-- rate:end --><!-- rate:begin -->"):
@@ -133,13 +133,13 @@ def test_the_readme_changes_between_its_markers_only():
             report.rewrite(broken, "rate", "new")
 
 
-def test_readme_option_writes_the_stored_table(tmp_path, monkeypatch):
-    results, readme = tmp_path / "rate.json", tmp_path / "README.md"
+def test_the_docs_option_writes_the_stored_table(tmp_path, monkeypatch):
+    results, page = tmp_path / "rate.json", tmp_path / "rate.md"
     results.write_text(json.dumps(RESULTS), "utf-8")
-    readme.write_text("# subbit\n<!-- rate:begin -->\n<!-- rate:end -->\n", "utf-8")
+    page.write_text("# subbit\n<!-- rate:begin -->\n<!-- rate:end -->\n", "utf-8")
     monkeypatch.setattr(rate, "RESULTS", results)
-    monkeypatch.setattr(rate, "README", readme)
-    rate.main(["--readme"])
-    assert report.tables(RESULTS) in readme.read_text("utf-8")
+    monkeypatch.setitem(report.PAGES, "rate", str(page))
+    rate.main(["--docs"])
+    assert report.tables(RESULTS) in page.read_text("utf-8")
     with pytest.raises(SystemExit):
         rate.main(["no-such-data"])

@@ -6,7 +6,7 @@ import math
 import pytest
 import torch
 
-from benchmarks import images, vision, vision_tables
+from benchmarks import images, report, vision, vision_tables
 from benchmarks.peers.base import UnavailableError
 
 
@@ -66,7 +66,8 @@ def test_all_but_the_output_layer_is_hidden(network, weights):
 
 def test_runs_are_stored_one_by_one_and_not_repeated(few, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(vision, "RESULTS", tmp_path / "results" / "vision.json")
-    monkeypatch.setattr(vision, "README", readme := tmp_path / "README.md")
+    page = tmp_path / "page.md"
+    monkeypatch.setitem(report.PAGES, "vision", str(page))
     monkeypatch.setattr(vision, "FOLDS", 1)
     monkeypatch.setattr(vision, "TUNING", (0,))
     trained = []
@@ -84,10 +85,10 @@ def test_runs_are_stored_one_by_one_and_not_repeated(few, tmp_path, monkeypatch,
         assert 0.2 < run["stored"]["bits"] <= 0.5 < run["stored"]["file_bits"]
     assert 0 < kept["runs"][0]["flips"] < 0.5
     assert kept["runs"][1]["flips"] == 0
-    readme.write_text("<!-- vision:begin -->\n<!-- vision:end -->\n", "utf-8")
-    vision.main(["--readme"])
+    page.write_text("<!-- vision:begin -->\n<!-- vision:end -->\n", "utf-8")
+    vision.main(["--docs"])
     table = vision_tables.tables(kept["runs"])
-    assert table in readme.read_text("utf-8")
+    assert table in page.read_text("utf-8")
     assert table in capsys.readouterr().out
     with pytest.raises(SystemExit):
         vision.main(["no such variant"])

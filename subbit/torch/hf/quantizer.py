@@ -90,7 +90,7 @@ class SubbitQuantizer(HfQuantizer):  # type: ignore[misc, no-untyped-call, unuse
         if self._experts is not None:
             model.set_experts_implementation(self._experts)
         del model.save_pretrained
-        del model.config.transformers_weights
+        vars(model.config).pop("transformers_weights", None)  # saving has taken it away already
         return model
 
 
