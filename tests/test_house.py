@@ -123,13 +123,8 @@ def texts() -> Iterator[tuple[Path, str]]:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix in {".py", ".md", ".json", ".toml", ""}:
                 yield path, path.read_text(encoding="utf-8", errors="replace")  # bad files are no UTF-8
-    for path in [
-        *ROOT.glob("*.md"),
-        ROOT / "pyproject.toml",
-        ROOT / "mkdocs.yml",
-        ROOT / "Makefile",
-        ROOT / "constraints.txt",
-    ]:
+    names = ("pyproject.toml", "mkdocs.yml", "Makefile", "constraints.txt", "CITATION.cff")
+    for path in [*ROOT.glob("*.md"), *(ROOT / name for name in names)]:
         yield path, path.read_text(encoding="utf-8")
 
 

@@ -53,6 +53,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("home")
     save_tiny_llama(home, hidden_size=64, intermediate_size=96, num_key_value_heads=2, vocab_size=70)
     (home / "model").rename(home / "MODEL_DIR")
+    tokenizer = home / "MODEL_DIR" / "tokenizer.json"  # as those of GPT-2 and its kin split texts
+    tokenizer.write_text(tokenizer.read_text().replace('"add_prefix_space": true', '"add_prefix_space": false'))
     for name in ("corpus.txt", "held_out.txt"):
         (home / name).write_text(TEXT * 8)
     weights = load_file(home / "MODEL_DIR" / "model.safetensors")
