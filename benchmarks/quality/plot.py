@@ -40,33 +40,43 @@ def _panel(axes: Any, results: Results, text: str) -> None:
     ]  # fmt: skip
     for method, given, healed, color, dashes in lines:
         jobs = [job for job in own if (job.method, job.text, bool(job.heal)) == (method, given, healed)]
-        if points := _points(results, jobs, text):
-            axes.plot(*zip(*points, strict=True), dashes, marker="o", color=color, markersize=4, linewidth=1.2)
+        if line := _points(results, jobs, text):
+            axes.plot(*zip(*line, strict=True), dashes, marker="o", color=color, markersize=4, linewidth=1.2)
     methods = dict.fromkeys(job.method for job in own if job.method not in (SHIPPED, CALIBRATED, DATA_FREE))
     peers = {name: [job for job in own if job.method == name and job.text in (None, text)] for name in methods}
-    _label_peers(axes, {name: point for name, jobs in peers.items() for point in _points(results, jobs, text)})
+    points = {name: point for name, jobs in peers.items() for point in _points(results, jobs, text)}
+    _label_peers(axes, points)
     axes.axhline(1, color=GRAY, linewidth=0.8, linestyle=":")
     axes.set(yscale="log", xlabel="coded bits a weight", ylabel="perplexity, × the shipped model's", title=f"on {text}")
-    axes.set_ylim(0.9, HIGHEST * 30)
+    axes.set_ylim(0.9, HIGHEST * 100)
     axes.set_xlim(0, 5.6)
     notes = [
         ("subbit", BLUE), ("subbit, healed", RED), ("subbit, no data", GRAY),
-        ("dashed: calibrated on the other text", BLACK), (f"what is beyond {HIGHEST:,.0f} is drawn there", BLACK),
+        ("dashed: calibrated on the other text", BLACK), (_beyond(points), BLACK),
     ]  # fmt: skip
-    for line, (note, color) in enumerate(notes):
+    for number, (note, color) in enumerate(notes):
         axes.text(
-            0.98, 0.97 - 0.06 * line, note, color=color, transform=axes.transAxes, ha="right", va="top", fontsize=8
+            0.98, 0.98 - 0.055 * number, note, color=color, transform=axes.transAxes, ha="right", va="top", fontsize=8
         )
 
 
 def _label_peers(axes: Any, points: Mapping[str, tuple[float, float]]) -> None:
-    """A square and a name each; names that would lie on each other are moved up."""
+    """A square and a name each; names that would lie on each other are moved up, the highest are named elsewhere."""
     placed: list[tuple[float, float]] = []
     for name, (bits, height) in sorted(points.items(), key=lambda one: one[1], reverse=True):
         near = sum(abs(bits - other) < 1.5 and 0.7 < height / taken < 1.4 for other, taken in placed)
         axes.plot(bits, height, "s", color=BLACK, markersize=3.5)
-        label(axes, name.removeprefix("llama.cpp "), (bits, height), BLACK, (5, 9 * near))
+        if height < HIGHEST:
+            label(axes, name.removeprefix("llama.cpp "), (bits, height), BLACK, (5, 9 * near))
         placed.append((bits, height))
+
+
+def _beyond(points: Mapping[str, tuple[float, float]]) -> str:
+    """Which peers have nothing left, by their bits; two a line."""
+    ordered = sorted(points.items(), key=lambda one: one[1])
+    lost = [name.removeprefix("llama.cpp ") for name, (_, height) in ordered if height >= HIGHEST]
+    lines = [", ".join(lost[k : k + 2]) for k in range(0, len(lost), 2)]
+    return "\n".join([f"beyond {HIGHEST:,.0f}, drawn there:", *lines])
 
 
 def _points(results: Results, jobs: Sequence[Job], text: str) -> list[tuple[float, float]]:

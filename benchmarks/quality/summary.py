@@ -5,24 +5,25 @@ from __future__ import annotations
 from benchmarks.quality.jobs import Job
 from benchmarks.quality.ours import CALIBRATED
 from benchmarks.quality.store import Results, Run
-from benchmarks.quality.tables import LANGUAGE, multiple
+from benchmarks.quality.tables import LANGUAGE, multiple, short
 from benchmarks.quality.texts import TEXTS
 
 __all__ = ["summary"]
 
-PEER = "llama.cpp IQ1_S"
+PEERS = ("llama.cpp IQ1_S, across rows", "llama.cpp IQ2_XXS, across rows", "hqq 2-bit", "llama.cpp IQ1_S")
 BITS = (0.5, 0.7, 1.0, 1.5)
 
 
 def summary(results: Results) -> str:
-    """SmolLM2 calibrated on the first text: perplexity there and on the other, as it is and healed, and a peer's."""
+    """SmolLM2 calibrated on the first text: perplexity there and on the other, as it is and healed, and peers'."""
     text = next(iter(TEXTS))
     heads = ["coded bits", "file bits", *(f"{each}{how}" for each in TEXTS for how in ("", ", healed"))]
     lines = [f"| calibrated on {text} | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for bits in BITS:
         pair = [_found(results, CALIBRATED, text, bits, healed) for healed in (False, True)]
         lines.append(_row(results, f"subbit, `--bits {bits:g}`", pair))
-    return "\n".join([*lines, _row(results, PEER, [_found(results, PEER, text, None, False), None])])
+    lines += [_row(results, peer, [_found(results, peer, text, None, False), None]) for peer in PEERS]
+    return "\n".join(lines)
 
 
 def _found(results: Results, method: str, text: str, bits: float | None, healed: bool) -> Run | None:
@@ -36,5 +37,5 @@ def _found(results: Results, method: str, text: str, bits: float | None, healed:
 def _row(results: Results, label: str, pair: list[Run | None]) -> str:
     plain = pair[0]
     bits = ["", ""] if plain is None else [f"{plain[key]:.3f}" for key in ("coded_bits", "file_bits")]
-    cells = ["" if run is None else f"{multiple(results, run, text):#.3g} ×" for text in TEXTS for run in pair]
+    cells = ["" if run is None else f"{short(multiple(results, run, text))} ×" for text in TEXTS for run in pair]
     return "| " + " | ".join([label, *bits, *cells]) + " |"

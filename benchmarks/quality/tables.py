@@ -10,7 +10,7 @@ from benchmarks.quality.jobs import SELF, SHIPPED, Job
 from benchmarks.quality.store import Results, Run
 from benchmarks.quality.texts import TEXTS
 
-__all__ = ["multiple", "tables"]
+__all__ = ["multiple", "short", "tables"]
 
 LANGUAGE = "smollm2"
 TITLES = {
@@ -76,7 +76,7 @@ def _against(results: Results, run: Run | None, text: str) -> str:
         return ""
     if "unavailable" in run:
         return _missing(run)
-    return f"{_short(multiple(results, run, text))} × / {_short(run['figures'][text]['kl'])}"
+    return f"{short(multiple(results, run, text))} × / {short(run['figures'][text]['kl'])}"
 
 
 def _rungs(results: Results) -> str:
@@ -118,7 +118,7 @@ def _other(results: Results, model: str) -> str:
             lines.append("| " + " | ".join([label, "", "", *[_missing(run)] * len(heads)]) + " |")
             continue
         parts = run["figures"].values() if _nested(figures) else [run["figures"]]
-        cells = [" / ".join(_short(value) for value in part.values()) for part in parts]
+        cells = [" / ".join(short(value) for value in part.values()) for part in parts]
         lines.append("| " + " | ".join([label, f"{run['coded_bits']:.3f}", f"{run['file_bits']:.3f}", *cells]) + " |")
     return f"{TITLES[model]}:\n\n" + "\n".join(lines)
 
@@ -143,7 +143,7 @@ def _range(values: Sequence[float], digits: int) -> str:
     return " … ".join(ends)
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """Three digits or whole numbers; powers of ten from 100,000."""
     if abs(value) >= 100_000:
         return f"{value:.0e}".replace("e+0", "e")
