@@ -1,7 +1,7 @@
 """Compressing with workers beside one process, what a weight and a task cost, and what larger models would take.
 
 python -m benchmarks.cluster [--turns 3] [--megaweights 24]     measure, print, write results/cluster.json; 5 minutes
-python -m benchmarks.cluster --readme                        put its tables into README.md
+python -m benchmarks.cluster --docs                             put its tables into docs/
 
 Runs are whole commands, start of Python and of workers included, by turns: one process as it comes, one process with
 one thread, two workers. Costs are those of one thread at the trellises that models of more than half a billion weights
@@ -27,7 +27,7 @@ import numpy as np
 
 from benchmarks.cluster_simulated import MODELS, WORKERS, Costs, simulate
 from benchmarks.rate import machine
-from benchmarks.report import rewrite
+from benchmarks.report import publish
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results" / "cluster.json"
@@ -41,16 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__.split("\n")[0])
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--megaweights", type=int, default=24)
-    parser.add_argument("--readme", action="store_true", help="only put the stored tables into README.md")
+    parser.add_argument("--docs", action="store_true", help="only put the stored tables into docs/")
     parser.add_argument("--peak", metavar="FILE", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.peak is not None:
         print(_peak(options.peak))
         return
-    if options.readme:
-        readme = ROOT / "README.md"
-        text = tables(json.loads(RESULTS.read_text("utf-8")))
-        readme.write_text(rewrite(readme.read_text("utf-8"), "cluster", text), "utf-8")
+    if options.docs:
+        publish("cluster", tables(json.loads(RESULTS.read_text("utf-8"))))
         return
     with TemporaryDirectory() as folder:
         results = measure(Path(folder), options.turns, options.megaweights)

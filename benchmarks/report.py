@@ -15,6 +15,7 @@ PAGES = {
     **dict.fromkeys(("lockin", "coded", "vision"), "docs/benchmarks/training.md"),
     "rate": "docs/benchmarks/rate.md",
     **dict.fromkeys(("decode", "decode_limits", "encode", "matmul", "load", "generate"), "docs/benchmarks/speed.md"),
+    "cluster": "docs/benchmarks/cluster.md",
     "trust": "docs/benchmarks/trust.md",
 }
 """Where the tables of each benchmark stand."""

@@ -51,6 +51,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _outside_of_code(markdown, lambda text: _LINK.sub(moved, text))
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Docstrings name things as :class:`File`: the name alone is shown."""
+    return re.sub(r":(?:class|func|meth):(?=<code>)", "", html)
+
+
 def _outside_of_code(markdown: str, change: Callable[[str], str]) -> str:
     """Change everything but fenced blocks."""
     parts = re.split(r"(^```.*?^```$)", markdown, flags=re.MULTILINE | re.DOTALL)

@@ -33,6 +33,8 @@ def test_tables_are_those_of_the_results(name: str, tmp_path: Path, monkeypatch:
     module = import_module(f"benchmarks.{name}" + (".__main__" if name in PACKAGES else ""))
     if name == "quality":
         monkeypatch.setattr(module, "draw", lambda results: None)  # a picture is no table
+    if not (ROOT / "benchmarks" / "results" / f"{name}.json").exists():
+        pytest.skip("not measured yet")
     module.main(["--docs"])
     for path in set(report.PAGES.values()):
         assert (tmp_path / path).read_text("utf-8") == (ROOT / path).read_text("utf-8"), path
