@@ -1,6 +1,6 @@
 """Compressing with workers beside one process, what a weight and a task cost, and what larger models would take.
 
-python -m benchmarks.cluster [--turns 3] [--megaweights 24]     measure, print, write results/cluster.json; 5 minutes
+python -m benchmarks.cluster [--turns 3] [--megaweights 120]    measure, print, write results/cluster.json; 7 minutes
 python -m benchmarks.cluster --docs                             put its tables into docs/
 
 Runs are whole commands, start of Python and of workers included, by turns: one process as it comes, one process with
@@ -40,7 +40,7 @@ TASKS, KEPT, LARGE, LARGE_KEPT = 300, 2000, 8 << 20, 20
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster", description=__doc__.split("\n")[0])
     parser.add_argument("--turns", type=int, default=3)
-    parser.add_argument("--megaweights", type=int, default=24)
+    parser.add_argument("--megaweights", type=int, default=120)
     parser.add_argument("--docs", action="store_true", help="only put the stored tables into docs/")
     parser.add_argument("--peak", metavar="FILE", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

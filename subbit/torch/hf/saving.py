@@ -17,7 +17,7 @@ from subbit.codecs import Dense
 from subbit.errors import UsageError
 from subbit.figures import ERRORS
 from subbit.model import File
-from subbit.model.folder import write_stub
+from subbit.model.folder import PLEASE, write_stub
 from subbit.planning.corrections import CORRECTION
 from subbit.records import Encoded
 from subbit.torch.experts import PackedExperts
@@ -25,6 +25,7 @@ from subbit.torch.modules import decode_corrected
 from subbit.torch.packed import SubbitLinear
 from subbit.torch.state import as_array
 from subbit_formats.sbit import FOLDER_NAME, ShardedWriter
+from subbit_formats.sbit.atomic import write_whole
 
 __all__ = ["Origin", "save_pretrained"]
 
@@ -58,7 +59,16 @@ def save_pretrained(
         folder.mkdir(parents=True, exist_ok=True)
         _write(model, origin, folder, parse_size_to_int(str(options.get("max_shard_size", "50GB"))))
         write_stub(folder, force=True)
-    plain(model, save_directory, *arguments, **options)
+        plain(model, folder, *arguments, **options)
+        _say_please(folder / "config.json")
+    else:
+        plain(model, save_directory, *arguments, **options)
+
+
+def _say_please(path: Path) -> None:
+    """Name a file that transformers alone refuses, as :func:`write_folder` does: it leaves that out when it saves."""
+    settings = json.loads(path.read_bytes()) | {"transformers_weights": PLEASE}
+    write_whole(path, json.dumps(settings, indent=2, ensure_ascii=False).encode() + b"\n", force=True)
 
 
 def _write(model: Any, origin: Origin, folder: Path, shard_bytes: int) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -42,7 +43,7 @@ def folder(made: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(made, tmp_path / "folder"))
 
 
-def load(folder: Path) -> object:
+def load(folder: Path) -> Any:
     return transformers.AutoModelForCausalLM.from_pretrained(folder)
 
 
@@ -51,8 +52,12 @@ def edit(folder: Path, **settings: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | settings))
 
 
-@pytest.mark.parametrize("auto", ["AutoModelForCausalLM", "AutoModel", "LlamaForCausalLM"])
-def test_without_subbit_transformers_refuses_and_says_what_to_do(folder: Path, auto: str) -> None:
+@pytest.mark.parametrize(
+    ("auto", "saved"), [("AutoModelForCausalLM", False), ("AutoModel", False), ("LlamaForCausalLM", True)]
+)
+def test_without_subbit_transformers_refuses_and_says_what_to_do(folder: Path, auto: str, saved: bool) -> None:
+    if saved:
+        load(folder).save_pretrained(folder)
     code = f"import transformers; transformers.{auto}.from_pretrained({str(folder)!r}); print('loaded')"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert found.returncode != 0
