@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 __all__ = [
-    "base", "dtype", "echo_json", "force", "help_without_command", "json_output", "quiet", "size", "tokens", "window",
+    "base", "dtype", "echo_json", "force", "help_without_command", "json_output", "measured_against", "quiet",
+    "size", "tokens", "window",
 ]  # fmt: skip
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12, "ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
@@ -20,6 +21,10 @@ force = click.option("--force", is_flag=True, help="Replace an output that exist
 base = click.option(
     "--base", type=click.Path(), metavar="CHECKPOINT",
     help="The parent checkpoint, for a file that was compressed against one: the same as then, by content.",
+)  # fmt: skip
+measured_against = click.option(
+    "--against", type=click.Path(), metavar="CHECKPOINT",
+    help="The original: decode everything and count errors, instead of taking those that the file states.",
 )  # fmt: skip
 tokens = click.option(
     "--tokens", type=click.IntRange(min=2), default=24576, show_default=True, help="How much of the text."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from subbit_cli.options import base, force, quiet
+from subbit_cli.options import base, force, measured_against, quiet
 from subbit_cli.progress import progress_bar
 from subbit_cli.tables import shown
 
@@ -18,10 +18,7 @@ __all__ = ["plot"]
     help="Where the bits go; bits and error by layer; bits for signs against all bits; error against bits.",
 )  # fmt: skip
 @click.option("-o", "--output", type=click.Path(), required=True, help="The picture to write: .png, .svg or .pdf.")
-@click.option(
-    "--against", type=click.Path(), metavar="CHECKPOINT",
-    help="The original: decode everything and count errors, instead of taking those that the file states.",
-)  # fmt: skip
+@measured_against
 @base
 @force
 @quiet

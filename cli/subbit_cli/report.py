@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from subbit_cli.options import base, force, quiet
+from subbit_cli.options import base, force, measured_against, quiet
 from subbit_cli.progress import progress_bar
 from subbit_cli.tables import shown
 
@@ -14,10 +14,7 @@ __all__ = ["command"]
 @click.command("report")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path())
 @click.option("-o", "--output", type=click.Path(), required=True, help="The HTML page to write.")
-@click.option(
-    "--against", type=click.Path(), metavar="CHECKPOINT",
-    help="The original: decode everything and count errors, instead of taking those that the file states.",
-)  # fmt: skip
+@measured_against
 @base
 @click.option(
     "--public-key", type=click.Path(), metavar="PEM", help="Check the signatures beside the files with this key."

@@ -15,6 +15,7 @@ __all__ = ["Field", "architecture_of", "model_fields", "rope_factors"]
 Field = str | int | float | bool | list[Any]
 
 _ARCHITECTURES = {family.architecture: name for name, family in FAMILY.items()} | {"MistralForCausalLM": "llama"}
+_KV_HEADS = "num_key_value_heads"
 _HINT = "decompress --folder writes what the converters of llama.cpp read"
 
 
@@ -43,12 +44,9 @@ def model_fields(settings: Mapping[str, Any]) -> dict[str, Field]:
     found["attention.layer_norm_rms_epsilon"] = float(settings.get("rms_norm_eps", 1e-6))
     found["vocab_size"] = _whole("vocab_size", settings.get("vocab_size"))
     found["rope.dimension_count"] = _head_size(settings)
-    if "head_dim" in settings and settings["head_dim"] is not None:
+    if settings.get("head_dim") is not None:
         found["attention.value_length"] = _head_size(settings)
     return found | _rope_fields(settings)
-
-
-_KV_HEADS = "num_key_value_heads"
 
 
 def rope_factors(settings: Mapping[str, Any]) -> list[float] | None:
