@@ -2,8 +2,8 @@
 
 python -m benchmarks.calibrate_memory
 
-One block of the model is in memory at a time: sixteen blocks may take no more than four do and a sixteenth of what
-their further weights take in float32. Models and text are random.
+One block of the model is in memory at a time: 32 blocks may take no more than eight do and a sixteenth of what their
+further weights take in float32. Models and text are random.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 RESULTS = Path(__file__).parent / "results" / "calibrate_memory.json"
-BLOCKS = (4, 16)
+BLOCKS = (8, 32)
 VERBS = {
     "calibrate": ["calibrate", "MODEL", "--text", "TEXT", "-o", "OUTPUT", "--tokens", "8192"],
     "compress --text": ["compress", "MODEL", "--text", "TEXT", "-o", "OUTPUT", "--tokens", "8192", "--bits", "1"],

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
-from threading import Lock
+from threading import Lock, Semaphore
 
 __all__ = ["parallel", "thread_count"]
 
@@ -41,10 +40,17 @@ def parallel(task: Callable[[int], None], count: int) -> None:
             except BaseException as error:
                 errors[index] = error
 
-    pool, helping = _pool(helpers), []
-    with suppress(RuntimeError):  # no memory for another thread: the caller does without
-        for _ in range(helpers):
+    pool, free = _pool(thread_count() - 1)
+    helping = []
+    for _ in range(helpers):
+        if not free.acquire(blocking=False):  # a queue of calls that nobody is free for would hold all their arrays
+            break
+        try:
             helping.append(pool.submit(work))
+        except RuntimeError:  # no memory for another thread: the caller does without
+            free.release()
+            break
+        helping[-1].add_done_callback(lambda _: free.release())
     work()
     for each in helping:
         if not each.cancel():
@@ -62,8 +68,9 @@ def _processors() -> int:
 
 
 @cache
-def _pool(helpers: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(helpers, thread_name_prefix="subbit")
+def _pool(helpers: int) -> tuple[ThreadPoolExecutor, Semaphore]:
+    """Threads, and how many of them have nothing to do."""
+    return ThreadPoolExecutor(helpers, thread_name_prefix="subbit"), Semaphore(helpers)
 
 
 if hasattr(os, "register_at_fork"):

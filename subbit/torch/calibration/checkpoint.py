@@ -55,7 +55,7 @@ def calibrate_checkpoint(
 
     Decoders and encoders with one list of blocks are loaded one block at a time: forward, and with `fisher` once more
     in reverse, each block computed again for its gradients. Memory: the embedding and head, one block with its moments,
-    a batch of 2,048 tokens; hidden states and finished moments beyond 1 GiB each go to a temporary file. Other models,
+    a batch of 2,048 tokens; hidden states and finished moments go to a temporary file. Other models,
     and the writing of a "self" text, need the whole model in memory. Raises :class:`SubbitError` for a checkpoint
     without configuration or tokenizer, weights that do not fit, and a text too short.
     """
@@ -139,7 +139,7 @@ def _layers(
         fill(model, source, where)
         collector = Collector(targets, fisher)
         run(model, batches, collector, None, generator, progress)
-        return collector.layers(Spool().keep), collector.fisher.units
+        return collector.layers(Spool(0).keep), collector.fisher.units
     prefix, blocks = found
     names = [[n for n in where if n.startswith(f"{prefix}.{k}.")] for k in range(len(blocks))]
     inside = [[t for t in targets if t.name.startswith(f"{prefix}.{k}.")] for k in range(len(blocks))]

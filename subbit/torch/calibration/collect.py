@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import contextmanager
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from torch import nn
 from subbit.errors import SubbitError
 from subbit.model.compressing import Progress
 from subbit.model.statistics import LayerMoments, Statistics, content_hash
+from subbit.records import Shape
 from subbit.torch.calibration.fisher import Fisher, Loss, backward
 from subbit.torch.calibration.moments import Moments, Part
 from subbit.torch.calibration.watching import Read, Watch
@@ -91,8 +91,8 @@ def statistics(layers: Mapping[str, LayerMoments], provenance: Mapping[str, str]
     return Statistics(layers, {**provenance, "subbit": __version__, "torch": torch.__version__})
 
 
-def _same(array: np.ndarray) -> np.ndarray:
-    return array
+def _held(array: np.ndarray) -> Callable[[], np.ndarray]:
+    return lambda: array
 
 
 class Collector:
@@ -116,9 +116,9 @@ class Collector:
         if read.transposed:
             self._transposed.add(read.target.name)
 
-    def layers(self, keep: Callable[[np.ndarray], np.ndarray] = _same) -> dict[str, LayerMoments]:
+    def layers(self, keep: Callable[[np.ndarray], Callable[[], np.ndarray]] = _held) -> dict[str, LayerMoments]:
         """What was measured, its arrays where `keep` puts them; the collector keeps none."""
-        holders: dict[Any, tuple[str, np.ndarray]] = {}
+        holders: dict[Any, tuple[str, Shape, Callable[[], np.ndarray]]] = {}
         found: dict[str, LayerMoments] = {}
         absent: list[str] = []
         deaf: list[str] = []
@@ -129,16 +129,15 @@ class Collector:
                 absent.append(target.name)
                 continue
             if keys not in holders:
-                holders[keys] = target.name, keep(self._columns(target, keys))
-            name, columns = holders[keys]
-            rows = self._rows(target, parts, columns)
+                measured = self._columns(target, keys)
+                holders[keys] = target.name, measured.shape, keep(measured)
+            name, extent, columns = holders[keys]
+            rows = self._rows(target, parts, extent)
             if rows is None:
                 deaf.append(target.name)
                 continue
             shape = tuple(target.parameter.shape)
-            found[target.name] = LayerMoments(
-                shape, name, partial(_same, columns), partial(_same, keep(rows)), target.name in self._transposed
-            )
+            found[target.name] = LayerMoments(shape, name, columns, keep(rows), target.name in self._transposed)
         for keys in holders:
             for key in keys:
                 self.moments.forget(key)
@@ -165,10 +164,10 @@ class Collector:
         _warn([f"{target.name}[{k}]" for k in unseen], "no token reached {}: they get the mean of the other experts")
         return columns
 
-    def _rows(self, target: Target, parts: list[Part], columns: np.ndarray) -> np.ndarray | None:
-        """(groups, outputs): the Fisher, or ones; None where no gradient arrived."""
-        groups = len(columns)
-        outputs = target.parameter.numel() // (groups * columns.shape[1])
+    def _rows(self, target: Target, parts: list[Part], columns: Shape) -> np.ndarray | None:
+        """(groups, outputs): the Fisher, or ones; None where no gradient arrived. `columns` is the moments' shape."""
+        groups, inputs = columns[:2]
+        outputs = target.parameter.numel() // (groups * inputs)
         if not self.wants_fisher:
             return np.ones((groups, outputs), np.float32)
         rows = [self.fisher.rows(part) for part in parts]

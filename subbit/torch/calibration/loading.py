@@ -16,6 +16,7 @@ from subbit.errors import SubbitError
 from subbit.model import open_file
 from subbit.model.corrected import decode_whole, without_corrections
 from subbit.model.settings import parse_settings
+from subbit.torch.calibration.allocator import freed
 from subbit.torch.modules import materialize, slots
 from subbit.torch.pretrained import build, package
 from subbit.torch.state import as_array
@@ -122,8 +123,10 @@ def fill(model: nn.Module, source: Source, where: Mapping[str, str], only: Itera
 
 def release(module: nn.Module) -> None:
     """Forget the parameters of a module until the next `fill`."""
+    count = sum(parameter.data.nbytes for parameter in module.parameters())
     for parameter in module.parameters():
         parameter.data = torch.empty(0, dtype=parameter.dtype)
+    freed(count)
 
 
 def _extra(source: Source, name: str) -> bytes:

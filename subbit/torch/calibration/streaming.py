@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from subbit.torch.targets import Target
 
 __all__ = ["Stream"]
 
-_States = list[np.ndarray]
+_States = Sequence[np.ndarray]
+
+_on_disk = partial(Spool, 0)
 
 
 @dataclass
@@ -40,7 +43,7 @@ class Stream:
     generator: torch.Generator
     report: Callable[[int, int, str], None]
     units: int = 0
-    _spool: Spool = field(default_factory=Spool)
+    _moments: Spool = field(default_factory=_on_disk)
     _found: dict[str, LayerMoments] = field(default_factory=dict)
 
     def layers(self) -> dict[str, LayerMoments]:
@@ -48,11 +51,10 @@ class Stream:
         blocks = len(self.inside)
         steps = blocks * (2 if self.fisher else 1)
         outer = Collector(self.outside, self.fisher)
-        spool = Spool()
-        states = [self._embed(spool)]
+        states = [self._embed()]
         for k in range(blocks):
             self.report(k, steps, f"block {k}")
-            after = self._forward(k, states[-1], spool if self.fisher else Spool())
+            after = self._forward(k, states[-1])
             states = [*states, after] if self.fisher else [after]
         gradients = self._head(outer, states.pop())
         for k in reversed(range(blocks if self.fisher else 0)):
@@ -64,50 +66,56 @@ class Stream:
         self.report(steps, steps, "")
         return self._found
 
-    def _embed(self, spool: Spool) -> _States:
-        with torch.no_grad():
-            return [spool.keep(self.passes.first_input(batch).numpy()) for batch in self.batches]
+    def _states(self) -> Spool:
+        """Room for hidden states: those of all blocks wait for the way back, and would be more the deeper the model."""
+        return _on_disk() if self.fisher else Spool()
 
-    def _forward(self, k: int, before: _States, spool: Spool) -> _States:
+    def _embed(self) -> _States:
+        states = self._states()
+        with torch.no_grad():
+            for batch in self.batches:
+                states.append(self.passes.first_input(batch).numpy())
+        return states
+
+    def _forward(self, k: int, before: _States) -> _States:
         collector = Collector(() if self.fisher else self.inside[k], fisher=False)
         self.load(k)
-        after = []
+        after = self._states()
         with torch.no_grad():
             for batch, states in zip(self.batches, before, strict=True):
                 with collector.watch():
                     output = self.passes.run(k, batch, torch.from_numpy(states))
                 collector.moments.flush()
-                after.append(spool.keep(output.numpy()))
+                after.append(output.numpy())
         self._keep(collector)  # it looks at the shapes of the weights
         self.release(k)
         return after
 
     def _head(self, outer: Collector, before: _States) -> _States:
         """The rest of the model and the loss: gradients in the hidden states after the last block."""
-        gradients, spool = [], Spool()
+        gradients = Spool()
         for batch, states in zip(self.batches, before, strict=True):
             hidden = torch.from_numpy(states).requires_grad_(self.fisher)
             with outer.watch(), torch.set_grad_enabled(self.fisher):
                 output = self.passes.head(batch, hidden)
             if self.fisher:
                 self.units += backward(output, batch, None, self.generator)
-                gradients.append(spool.keep(_gradient(hidden)))
+                gradients.append(_gradient(hidden))
             outer.moments.flush()
         outer.fisher.units = self.units
         return gradients
 
     def _backward(self, k: int, before: _States, gradients: _States) -> _States:
-        collector, spool = Collector(self.inside[k], fisher=True), Spool()
+        collector, passed = Collector(self.inside[k], fisher=True), Spool()
         collector.fisher.units = self.units
         self.load(k)
-        passed = []
         for batch, states, gradient in zip(self.batches, before, gradients, strict=True):
             hidden = torch.from_numpy(states).requires_grad_()
             with collector.watch(), torch.enable_grad():
                 output = self.passes.run(k, batch, hidden)
             output.backward(torch.from_numpy(gradient))  # type: ignore[no-untyped-call]
             collector.moments.flush()
-            passed.append(spool.keep(_gradient(hidden)))
+            passed.append(_gradient(hidden))
         self._keep(collector)  # it looks at the shapes of the weights
         self.release(k)
         return passed
@@ -123,7 +131,7 @@ class Stream:
             first.backward(torch.from_numpy(gradient))  # type: ignore[no-untyped-call]
 
     def _keep(self, collector: Collector) -> None:
-        self._found |= collector.layers(self._spool.keep)
+        self._found |= collector.layers(self._moments.keep)
 
 
 def _gradient(hidden: torch.Tensor) -> np.ndarray:

@@ -24,11 +24,11 @@ from subbit.torch.targets import Target
 if TYPE_CHECKING:
     from subbit.torch.sequential.driver import Sequential
 
-__all__ = ["Block"]
+__all__ = ["Block", "States"]
 
-States = list[np.ndarray]
-Kept = list[tuple[np.ndarray, np.ndarray | None]]
-"""By batch: the inputs of a stage, and the residual stream that it writes to."""
+States = Sequence[np.ndarray]
+Kept = tuple[Spool, Spool]
+"""By batch: the inputs of a stage, and the residual stream that it writes to; the second is empty where it does not."""
 
 
 class Block:
@@ -83,18 +83,19 @@ class Block:
 
     def _originals(self, original: States) -> tuple[States, list[Kept]]:
         """States after the block, and for each stage what it reads."""
-        spool = Spool()
 
         def task(b: int) -> tuple[torch.Tensor, list[Seen]]:
             seen: list[Seen] = []
             return self._pass(b, original[b], seen.append), seen
 
-        after: States = []
-        kept: list[Kept] = [[] for _ in self._passes.stages]
+        after = Spool()
+        kept: list[Kept] = [(Spool(), Spool()) for _ in self._passes.stages]
         for output, seen in self._workers.map(task, original):
-            after.append(spool.keep(output.numpy()))
-            for stage, (inputs, stream) in zip(kept, seen, strict=True):
-                stage.append((spool.keep(inputs.numpy()), None if stream is None else spool.keep(stream.numpy())))
+            after.append(output.numpy())
+            for (before, streams), (inputs, stream) in zip(kept, seen, strict=True):
+                before.append(inputs.numpy())
+                if stream is not None:
+                    streams.append(stream.numpy())
         return after, kept
 
     def _products(self, stage: Stage, lanes: list[Lane], kept: Kept) -> tuple[Products, Products]:
@@ -102,10 +103,10 @@ class Block:
 
         def task(b: int) -> Products:
             inputs, stream = lanes[b].advance()
-            before, wanted = kept[b]
-            lost = None if wanted is None else torch.from_numpy(wanted) - stream
-            return Products.of(torch.from_numpy(before), inputs, lost)
+            lost = torch.from_numpy(wanted[b]) - stream if wanted else None
+            return Products.of(torch.from_numpy(before[b]), inputs, lost)
 
+        before, wanted = kept
         folds: list[Products | None] = [None, None]
         for b, found in enumerate(self._workers.map(task, lanes)):
             fold = folds[b % 2]
@@ -134,7 +135,9 @@ class Block:
 
 def _spooled(states: Iterable[np.ndarray]) -> States:
     spool = Spool()
-    return [spool.keep(each) for each in states]
+    for each in states:
+        spool.append(each)
+    return spool
 
 
 def _ignore(seen: Seen) -> None:

@@ -16,7 +16,7 @@ from subbit.model.compressing import Job
 from subbit.torch.calibration.blocks import Blocks, block_list
 from subbit.torch.calibration.loading import fill, places, release, skeleton
 from subbit.torch.calibration.spool import Spool
-from subbit.torch.sequential.block import Block
+from subbit.torch.sequential.block import Block, States
 from subbit.torch.sequential.lanes import Workers
 from subbit.torch.targets import Target, chosen
 
@@ -35,8 +35,8 @@ class Sequential:
 
     Weights under template signs, experts, convolutions and transposed weights are encoded as they are. A model without
     one list of blocks is left to the job. Memory: embedding and head, one block, and what one block holds while it
-    computes, for all batches (a few times tokens × width floats); hidden states and inputs beyond 1 GiB are in a
-    temporary file.
+    computes, for all batches (a few times tokens × width floats); of hidden states and inputs 256 MiB a list, the rest
+    in a temporary file.
     """
 
     def __init__(
@@ -65,9 +65,9 @@ class Sequential:
             release(block)
         fill(model, job.source, where, [name for name in where if not name.startswith(f"{prefix}.")])
         passes = Blocks(model, blocks)
-        original = self._embed(passes)
+        original: States = self._embed(passes)
         self._lossy_outside(job, model, where, prefix)
-        compressed = self._embed(passes)
+        compressed: States = self._embed(passes)
         with closing(Workers(thread_count())) as workers:
             for k, block in enumerate(blocks):
                 own = f"{prefix}.{k}."
@@ -78,9 +78,11 @@ class Sequential:
                 original, compressed = step.through(original, compressed)
                 release(block)
 
-    def _embed(self, passes: Blocks) -> list[np.ndarray]:
-        spool = Spool()
-        return [spool.keep(passes.first_input(batch).numpy().copy()) for batch in self.batches]
+    def _embed(self, passes: Blocks) -> Spool:
+        states = Spool()
+        for batch in self.batches:
+            states.append(passes.first_input(batch).numpy().copy())
+        return states
 
     def _lossy_outside(self, job: Job, model: Any, where: Mapping[str, str], prefix: str) -> None:
         """Embeddings and the like: compressed first, so that the blocks see what is left of them."""

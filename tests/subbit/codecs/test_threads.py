@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
 
@@ -101,3 +102,26 @@ def test_where_no_thread_can_start_the_caller_does_it_all(monkeypatch: pytest.Mo
     seen: list[int] = []
     parallel(seen.append, 20)
     assert sorted(seen) == list(range(20))
+
+
+def test_calls_that_nobody_is_free_for_leave_nothing_behind(monkeypatch):
+    monkeypatch.setenv("SUBBIT_THREADS", "2")
+    done, left = threading.Event(), []
+
+    class Held:
+        """Stands for the arrays of a task."""
+
+    def inner() -> weakref.ref:
+        held = Held()
+        parallel(lambda _: held, 3)
+        return weakref.ref(held)
+
+    def outer(index: int) -> None:
+        if index:
+            left.append(inner()())
+            done.set()
+        else:
+            assert done.wait(60)
+
+    parallel(outer, 2)
+    assert left == [None]

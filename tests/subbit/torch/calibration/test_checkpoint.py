@@ -91,10 +91,18 @@ def test_without_fisher(folder: Path, found: Statistics) -> None:
 def test_what_does_not_fit_into_memory_goes_to_a_file(folder: Path, found: Statistics, monkeypatch: Any) -> None:
     monkeypatch.setattr(spool.Spool.__init__, "__defaults__", (1000,))
     alike(found, calibrate_checkpoint(folder / "model", folder / "text.txt", tokens=320, window=32))
-    kept = spool.Spool()
-    arrays = [np.full((k, 100), k, np.float32) for k in range(6)]
-    assert all(np.array_equal(kept.keep(array), array) for array in arrays)
-    assert isinstance(kept.keep(arrays[5]), np.memmap)
+
+
+def test_a_spool_gives_back_what_was_appended() -> None:
+    kept = spool.Spool(1000)
+    arrays = [np.full((k, 100), k, np.float32) for k in (0, 2, 3, 0, 4)] + [np.arange(7, dtype=np.uint16)]
+    reads = [kept.keep(array) for array in arrays]
+    assert kept[1] is arrays[1]
+    assert kept[2] is not arrays[2]
+    for again in (list(kept), kept[:], [read() for read in reads]):
+        assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(again, arrays, strict=True))
+    with pytest.raises(IndexError):
+        kept[6]
 
 
 def test_provenance_and_a_file(folder: Path, found: Statistics, tmp_path: Path) -> None:
