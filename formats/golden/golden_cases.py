@@ -60,6 +60,12 @@ def weights(shape: tuple[int, ...], seed: int, dtype: str = "float32") -> np.nda
     return np.asarray(values.astype(np.float64) / 65536, numpy_dtype(dtype))
 
 
+def cubed(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Weights with heavy tails. Cubes are exact before they are rounded: a power differs between processors."""
+    exact = weights(shape, seed, "float64")
+    return (exact * exact * exact).astype(np.float32)
+
+
 def templated(shape: tuple[int, ...], plane: SignPlane, seed: int, one_in: int = 0) -> np.ndarray:
     """Weights with the signs of a plane, `one_in` of them flipped (0: none)."""
     rows, cols = matrix_shape(shape)
@@ -224,7 +230,7 @@ def base() -> Tensors:
 
 def trellis() -> Tensors:
     """Both kinds of rates, both shapes of values, rows wider than a tile, rates below and above a bit, rotation."""
-    heavy = weights((24, 31), 120) ** 3
+    heavy = cubed((24, 31), 120)
     found: Tensors = {
         "1x1": (weights((1, 1), 121), Trellis(8.0, state_bits=8)),
         "3-d": (weights((5, 4, 7), 122, "bfloat16"), Trellis(1.0, False)),
@@ -246,7 +252,7 @@ def trellis() -> Tensors:
 
 def trellis_groups() -> Tensors:
     """Two, four and eight weights that take their bits together: whole bits and not, rows that end within a group."""
-    heavy = weights((24, 31), 146) ** 3
+    heavy = cubed((24, 31), 146)
     return {
         "eight": (weights((20, 64), 147), Trellis(0.625, False, 8, group=8)),
         "four": (uneven((96, 80), 148), Trellis(1.0, False, group=4)),
