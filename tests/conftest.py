@@ -7,6 +7,8 @@ import sys
 import numpy as np
 import pytest
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other spin, beside tests of other processes
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):

@@ -84,14 +84,15 @@ class Levels:
     def chances(self) -> np.ndarray:
         """Probabilities of levels in 2^-30, int64 (contexts, levels); at least 1 for one that can occur, else 0."""
         contexts, count = self.codes.shape
-        rest, found = np.full(contexts, ONE), np.zeros((contexts, count + 1), np.int64)
+        rest, found = np.full(contexts, ONE), np.zeros((count + 1, contexts), np.int64)
+        codes = np.ascontiguousarray(self.codes.T)
+        shares, possible, uncertain = _SHARES[codes], np.minimum(codes, 1), np.minimum(CERTAIN - codes, 1)
         for level in range(count):
-            code = self.codes[:, level]
-            share = np.where(code > 0, np.maximum(rest * _SHARES[code] >> 16, np.minimum(rest, 1)), 0)
-            found[:, level] = share
-            rest = np.where(code < CERTAIN, np.maximum(rest - share, np.minimum(rest, 1)), 0)
-        found[:, count] = rest
-        return found
+            share = np.maximum(rest * shares[level] >> 16, np.minimum(rest, possible[level]))
+            found[level] = share
+            rest = np.maximum(rest - share, np.minimum(rest, uncertain[level]))
+        found[count] = rest
+        return np.ascontiguousarray(found.T)
 
     @property
     def count(self) -> int:

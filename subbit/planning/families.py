@@ -21,9 +21,10 @@ from subbit.codecs.scalar.density import row_means
 from subbit.codecs.scalar.quantizer import Costs
 from subbit.codecs.scalar.search import plain_scene, rate_distortion
 from subbit.codecs.scalar.steps import StepCodes
-from subbit.codecs.trellis.allotting import lost, scale_codes
+from subbit.codecs.trellis.allotting import scale_codes
 from subbit.codecs.trellis.classes import UNIT
 from subbit.codecs.trellis.estimate import estimate, spread_of
+from subbit.codecs.trellis.spending import lost
 from subbit.curvature import Curvature
 from subbit.signs import SignPlane
 

@@ -26,7 +26,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     save_tiny_llama(home)
     for bits in (6, 2):
-        subbit("compress", "model", "-o", f"{bits}.sbit", "--bits", str(bits), cwd=home).ok()
+        compress(home / "model", home / f"{bits}.sbit", bits=bits)
     return home
 
 

@@ -155,7 +155,7 @@ def test_progress_goes_to_a_terminal_only(home: Path, tmp_path: Path, quiet: boo
 
 def test_progress_tells_what_is_left(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    arrays = {f"{k}.weight": random.standard_normal((256, 256), np.float32) for k in range(40)}
+    arrays = {f"{k}.weight": random.standard_normal((256, 256), np.float32) for k in range(20)}
     save_file(arrays, tmp_path / "m.safetensors")
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "subbit_cli", "compress", "m.safetensors", "--bits", "0.5"]

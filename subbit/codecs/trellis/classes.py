@@ -79,8 +79,8 @@ class Classes:
         return np.stack(np.divmod(kinds, UNIT)), of.reshape(-1)
 
 
-def rates_of(q: np.ndarray, offset: int) -> np.ndarray:
-    """The rate that rate codes stand for, int32."""
+def rates_of(q: np.ndarray, offset: int | np.ndarray) -> np.ndarray:
+    """The rate that rate codes stand for at an offset, or at each of several, int32."""
     rates: np.ndarray = np.clip(offset + _QUARTER * q, 0, HIGHEST).astype(np.int32)
     rates[rates < LOWEST] = 0
     return rates

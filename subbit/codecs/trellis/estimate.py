@@ -10,8 +10,9 @@ import numpy as np
 
 from subbit.codecs.scalar.density import row_means
 from subbit.codecs.scalar.steps import in_range
-from subbit.codecs.trellis.allotting import Codes, best, lost, one_rate, scale_codes
+from subbit.codecs.trellis.allotting import Options, one_rate, scale_codes
 from subbit.codecs.trellis.classes import UNIT, half_octaves
+from subbit.codecs.trellis.spending import Codes, lost
 from subbit.codecs.trellis.writing import DEVIATION, TAILS, budget_bits, head_bytes
 from subbit.coders.adaptive import stored_size
 
@@ -40,9 +41,9 @@ def estimate(
         return [(budget_bits(0, True, *matrix.shape), 0.0)] * len(rates)
     codes = scale_codes(matrix)
     spread = spread_of(matrix, codes, signed)
-    found = []
+    options, found = Options(codes), []
     for rate in rates:
-        bits, bound = _allotted(codes, rate, signed, variable)
+        bits, bound = _varied(options, rate, signed, matrix.shape) if variable else _even(codes, rate)
         found.append((bits, min(_lost(bound, spread, rate, signed, state_bits), 1.0)))
     return found
 
@@ -82,13 +83,16 @@ def _mean(part: np.ndarray) -> float:
     return math.fsum(row_means(part, np.ones(part.shape[1])).tolist()) / len(part)
 
 
-def _allotted(codes: Codes, rate: float, signed: bool, variable: bool) -> tuple[int, float]:
-    """Bits in all, and the share that ideal walks lose."""
+def _varied(options: Options, rate: float, signed: bool, shape: tuple[int, int]) -> tuple[int, float]:
+    """Bits in all, and the share that ideal walks lose, where rates follow scales."""
+    head = head_bytes(signed)
+    found = options.best(budget_bits(rate, True, *shape) // 8 - head)
+    return 8 * (found.size + head), found.predicted
+
+
+def _even(codes: Codes, rate: float) -> tuple[int, float]:
+    """The same where all weights have one rate."""
     rows, cols = codes[0].size, codes[1].size
-    if variable:
-        head = head_bytes(signed)
-        found = best(codes, budget_bits(rate, True, rows, cols) // 8 - head)
-        return 8 * (found.size + head), found.predicted
     classes = one_rate(codes, rate)
     side = stored_size(*classes.scales) if classes.scales is codes else 0
     return int(rate * rows * cols) + 8 * side + budget_bits(0, True, rows, cols), lost(int(rate * UNIT))

@@ -10,10 +10,11 @@ import numpy as np
 from subbit.codecs.blocks import parallel
 from subbit.codecs.scalar.density import row_means
 from subbit.codecs.scalar.steps import in_range
-from subbit.codecs.trellis.allotting import allot, lost, one_rate, scale_codes, side_bits
+from subbit.codecs.trellis.allotting import allot, one_rate, scale_codes, side_bits
 from subbit.codecs.trellis.classes import Classes, half_octaves
 from subbit.codecs.trellis.fitting import fitted
 from subbit.codecs.trellis.model import Model, tile_rows
+from subbit.codecs.trellis.spending import lost
 from subbit.codecs.trellis.values import HALF, HEAVY, NORMAL, Shape, values
 from subbit.kernels import kernel
 
