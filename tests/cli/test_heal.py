@@ -27,9 +27,3 @@ def test_it_writes_a_better_file_and_says_what_it_cost(folder: Path) -> None:
 def test_requests_that_mean_nothing_are_usage_errors(folder: Path, options: tuple[str, ...], words: str) -> None:
     message = subbit("heal", "model.sbit", "--teacher", "model", "--text", "text.txt", *options, cwd=folder).error(2)
     assert words in message
-
-
-def test_a_text_that_is_too_short(folder: Path) -> None:
-    (folder / "word.txt").write_text("word")
-    message = subbit("heal", "model.sbit", "--teacher", "model", "--text", "word.txt", cwd=folder).error()
-    assert "4 tokens, and at least 128 are needed" in message
