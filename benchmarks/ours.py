@@ -20,6 +20,9 @@ __all__ = ["methods_for", "through_file"]
 CONTAINER_BYTES = 256
 """What a matrix costs beyond its sections, at most: index entry, digests, padding, its part of the header."""
 
+_MORE = (0.667, 1.0)
+"""What a trellis alone is also measured at, where Shannon's bound is known."""
+
 
 def methods_for(data: str, weights: Weights) -> list[Method]:
     """What `compress` chooses for size and for speed, codecs alone, templates × magnitudes where these gave the signs.
@@ -32,7 +35,8 @@ def methods_for(data: str, weights: Weights) -> list[Method]:
     methods = [_method(f"compress, {bits}", bits=bits, template=plane) for bits in BUDGETS]
     methods += [_method(f"compress for speed, {bits}", bits=bits, template=plane, profile="speed") for bits in BUDGETS]
     methods += [_method(f"deadzone, {bits}", plan=_plan(DeadZone(bits - container))) for bits in BUDGETS]
-    methods += [_method(f"trellis, {bits}", plan=_plan(Trellis(bits - container))) for bits in BUDGETS]
+    rates = (*BUDGETS, *_MORE) if data == "gaussian" else BUDGETS
+    methods += [_method(f"trellis, {bits}", plan=_plan(Trellis(bits - container))) for bits in rates]
     if data == "minilm":  # a matrix of 4096² would take minutes
         methods += [_method(f"factors, {bits}", plan=_plan(Factors(bits - container))) for bits in BUDGETS]
     if plane is not None:

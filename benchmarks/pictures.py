@@ -38,7 +38,7 @@ def _bound() -> Any:
     axes.plot(rates, 4.0**-rates, color=GRAY, linewidth=1)
     label(axes, "bound of Gaussian weights, 2⁻²ᴿ", (0.06, 4.0**-0.06), GRAY, (4, 8))
     for name, method, color, text in (
-        ("gaussian", "subbit compress", BLUE, "subbit"), ("template-hashed", "subbit compress", RED, "signs known"),
+        ("gaussian", "subbit compress,", BLUE, "subbit"), ("template-hashed", "subbit compress,", RED, "signs known"),
     ):  # fmt: skip
         rows = [row for row in data[name]["rows"] if row["method"].startswith(method)]
         points = [(row["bits"], row["error"]) for row in rows]
