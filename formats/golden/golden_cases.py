@@ -61,7 +61,7 @@ def weights(shape: tuple[int, ...], seed: int, dtype: str = "float32") -> np.nda
 
 
 def cubed(shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Weights with heavy tails. Cubes are exact before they are rounded: a power differs between processors."""
+    """Weights with heavy tails. Cubes are exact before they are rounded, as powers need not be."""
     exact = weights(shape, seed, "float64")
     return (exact * exact * exact).astype(np.float32)
 
